@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// From decoded 8-bit pixels to the stem's input: resize, crop and normalise, straight into the
+// bordered image. No decoding here, and nothing of Node.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "base/status.h"
+#include "engine/model.h"
+
+namespace effnet {
+
+enum class pixel_format : uint8_t { rgb, rgba, bgra, gray };  // alpha is ignored
+
+struct pixels {
+  const uint8_t* data = nullptr;
+  int width = 0, height = 0;
+  pixel_format format = pixel_format::rgb;
+  size_t stride = 0;  // bytes from one row to the next
+};
+
+enum class interpolation : uint8_t {
+  bicubic,         // Pillow's BICUBIC: antialiased, a = -0.5, 8-bit intermediates
+  bilinear,        // Pillow's BILINEAR: antialiased
+  bilinear_plain,  // TensorFlow's resize: half-pixel centres, no antialias, float result
+};
+
+struct recipe {
+  int height = 224, width = 224;  // of the network's input
+  // center_crop: resize the short side to floor(size / crop_fraction), keep the aspect, cut the centre
+  // squash: resize both sides to the input size (crop_fraction is not used)
+  bool squash = false;
+  double crop_fraction = 0.875;
+  interpolation filter = interpolation::bicubic;
+  float mean[3] = {0.485f, 0.456f, 0.406f};  // of x / 255, RGB
+  float std[3] = {0.229f, 0.224f, 0.225f};
+};
+
+// Scratch that is kept between images, so that a second image of the same size allocates nothing.
+class image_preparer {
+ public:
+  image_preparer();
+  ~image_preparer();
+  // Resizes `dst` to the recipe's size and fills it with (x / 255 - mean) / std.
+  status prepare(const pixels& src, const recipe& how, input_image* dst);
+
+ private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+}  // namespace effnet

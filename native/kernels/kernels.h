@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// The contract between the engine and the kernels: argument structs, the table of one instruction
+// set, and the ordered list of tables. No kernel body and no intrinsic is here.
+//
+// Names used everywhere below:
+//   L      lanes: floats in one vector of the table's instruction set (kernel_table::lanes)
+//   map    activations in channel blocks: [ceil(c / L)][rows][columns][L]; the lanes past c hold zeros
+//   plane  floats between two channel blocks of a map
+//   m n k  pixels, output channels, input channels of a pointwise layer
+//   panel  nr = panel_vectors * L output channels whose weights lie together
+// Strides are in floats, never bytes. Pointers to maps and weights are aligned to 64 bytes.
+// A kernel reads and writes nothing outside what its arguments describe, masked or not.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace effnet {
+
+enum class activation : uint8_t { none, relu, relu6, swish, sigmoid };
+constexpr int kActivations = 5;
+
+// Where pixel number i of a map lies: pixels of one row follow each other L floats apart, and
+// `gap` floats (a border, or 0) are skipped after each row of `width` pixels.
+struct pixel_rows {
+  int width = 1;
+  ptrdiff_t gap = 0;
+};
+
+// Convolution as a matrix product, for the stem and every pointwise layer:
+//   dst[n][i] = act(sum_k src[k][i] * weights[k][n] + bias[n]) + residual[n][i]
+// The k inputs of pixel i are `segments` runs of `segment_length` consecutive floats (the last run
+// holds last_segment_length), run s starting at src + s * segment_stride + i * pixel_stride.
+// Pointwise: a run is one channel block (segment_stride = plane, pixel_stride = L). Stem: a run is
+// one kernel row of an interleaved image, and m is one output row.
+// Outputs of a panel are computed for all of [pixel_begin, pixel_end) by one call; how callers cut
+// the pixels never changes a bit of the result, since each output adds its terms in the order of k.
+struct gemm_args {
+  const float* src = nullptr;
+  ptrdiff_t segment_stride = 0;
+  int segments = 0;
+  int segment_length = 0;
+  int last_segment_length = 0;
+  const float* weights = nullptr;  // the panel: [k][panel vectors * L]
+  ptrdiff_t panel_stride = 0;      // floats from one panel to the next
+  const float* bias = nullptr;     // [n rounded up to L], zeros past n
+  float* dst = nullptr;            // map, or null when pooling
+  ptrdiff_t dst_plane = 0;
+  pixel_rows dst_rows;
+  const float* residual = nullptr;  // map or null
+  ptrdiff_t residual_plane = 0;
+  pixel_rows residual_rows;
+  float* pool = nullptr;  // pooling only: [n rounded up to L], receives the sum over all pixels
+  int vectors = 0;        // output vectors: ceil(n / L)
+  int panel_begin = 0, panel_end = 0;
+  int pixel_begin = 0, pixel_end = 0;
+  activation act = activation::none;
+};
+using gemm_fn = void (*)(const gemm_args&);
+
+// Depthwise convolution of channel blocks [block_begin, block_end), output rows [row_begin, row_end):
+//   dst[c][y][x] = act(sum_{i,j} src[c][y * s + i][x * s + j] * weights[c][i][j] + bias[c])
+// src points at the top-left element of a map whose border already holds zeros, so that the padding
+// is part of the source. sums, when not null, receives per block and row the sum over that row of dst
+// ([blocks][out_height][L]); the squeeze adds them in row order.
+struct depthwise_args {
+  const float* src = nullptr;
+  ptrdiff_t src_plane = 0, src_row = 0;
+  const float* weights = nullptr;  // [blocks][kernel * kernel][L]
+  const float* bias = nullptr;     // [blocks][L]
+  float* dst = nullptr;
+  ptrdiff_t dst_plane = 0, dst_row = 0;
+  float* sums = nullptr;
+  int out_height = 0, out_width = 0;
+  int block_begin = 0, block_end = 0;
+  int row_begin = 0, row_end = 0;
+  activation act = activation::none;
+};
+using depthwise_fn = void (*)(const depthwise_args&);
+
+// One vector through a matrix, for squeeze, excite and classifier:
+//   dst[n] = act(sum_k src[k] * weights[k][n] + bias[n])
+// Weights as in gemm_args. dst has room for n rounded up to L.
+struct gemv_args {
+  const float* src = nullptr;
+  int k = 0;
+  const float* weights = nullptr;
+  ptrdiff_t panel_stride = 0;
+  const float* bias = nullptr;
+  float* dst = nullptr;
+  int vectors = 0;
+  int panel_begin = 0, panel_end = 0;
+  activation act = activation::none;
+};
+using gemv_fn = void (*)(const gemv_args&);
+
+// mean[c] = scale * sum_y sums[c][y] for channel blocks [block_begin, block_end).
+struct mean_args {
+  const float* sums = nullptr;  // [blocks][rows][L]
+  float* mean = nullptr;        // [blocks][L]
+  int rows = 0;
+  int block_begin = 0, block_end = 0;
+  float scale = 1.0f;
+};
+using mean_fn = void (*)(const mean_args&);
+
+// The gate, on the smaller operand of the projection.
+// Weights: dst[k][n] = src[k][n] * gate[k], rows [k_begin, k_end) of `width` floats (a multiple of L).
+// Map: dst[b][i] = src[b][i] * gate[b] over `pixels` vectors of each channel block.
+struct gate_weights_args {
+  const float* src = nullptr;
+  float* dst = nullptr;
+  const float* gate = nullptr;
+  int width = 0;
+  int k_begin = 0, k_end = 0;
+};
+using gate_weights_fn = void (*)(const gate_weights_args&);
+struct gate_map_args {
+  float* map = nullptr;  // in place
+  ptrdiff_t plane = 0;
+  const float* gate = nullptr;  // [blocks][L]
+  int pixels = 0;
+  int block_begin = 0, block_end = 0;
+};
+using gate_map_fn = void (*)(const gate_map_args&);
+
+// A named kernel: <op>_f32_<params>_<isa>; the name is what tests, benches and model.info show.
+template <class Fn>
+struct named {
+  const char* name = nullptr;
+  Fn fn = nullptr;
+};
+
+constexpr int kMaxPanelVectors = 4;
+
+// Everything the engine needs from one instruction set. Tile sizes are data: packing reads them.
+struct kernel_table {
+  const char* isa;
+  uint32_t cpu_bits;  // cpu features (base/cpu.h) that must all be present
+  int lanes;
+  int gemm_rows;     // largest pixel tile
+  int gemm_vectors;  // panel width, in vectors
+  int gemv_vectors;  // panel width of gemv, in vectors
+  named<gemm_fn> gemm;       // pointwise, pixel stride L
+  named<gemm_fn> gemm_pool;  // the same, summing over the pixels instead of storing
+  named<gemm_fn> stem_k3s2;  // 3 interleaved input channels: pixel stride 6
+  named<depthwise_fn> depthwise_k3s1, depthwise_k3s2, depthwise_k5s1, depthwise_k5s2;
+  named<gemv_fn> gemv;
+  named<mean_fn> mean;
+  named<gate_weights_fn> gate_weights;
+  named<gate_map_fn> gate_map;
+};
+
+}  // namespace effnet
