@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Puts weights into the order in which the kernels read them. Plain loops: this runs once, at load.
+#include "kernels/pack.h"
+
+namespace effnet {
+
+void pack_panels(const float* src, int n, const panels& p, float* dst) {
+  for (int panel = 0; panel < p.count(); ++panel) {
+    const int width = p.width(panel) * p.lanes;
+    const int first = panel * p.panel_vectors * p.lanes;
+    float* out = dst + panel * p.stride();
+    for (int j = 0; j < width; ++j) {
+      const int channel = first + j;
+      const float* in = src + size_t(channel) * p.k;
+      for (int k = 0; k < p.k; ++k) out[size_t(k) * width + j] = channel < n ? in[k] : 0.0f;
+    }
+  }
+}
+
+void interleave_stem(const float* src, int n, int in, int kernel, float* dst) {
+  const int taps = kernel * kernel;
+  for (int o = 0; o < n; ++o)
+    for (int c = 0; c < in; ++c)
+      for (int t = 0; t < taps; ++t)
+        dst[(size_t(o) * taps + t) * in + c] = src[(size_t(o) * in + c) * taps + t];
+}
+
+void pack_depthwise(const float* src, int c, int taps, int lanes, float* dst) {
+  const int padded = round_up(c, lanes);
+  for (int channel = 0; channel < padded; ++channel)
+    for (int t = 0; t < taps; ++t)
+      dst[(size_t(channel / lanes) * taps + t) * lanes + channel % lanes] =
+          channel < c ? src[size_t(channel) * taps + t] : 0.0f;
+}
+
+void pack_vector(const float* src, int n, int lanes, float* dst) {
+  for (int i = 0; i < round_up(n, lanes); ++i) dst[i] = i < n ? src[i] : 0.0f;
+}
+
+}  // namespace effnet

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Puts weights into the order in which the kernels read them. Used once, at load; not a kernel.
+#pragma once
+
+#include <cstddef>
+
+namespace effnet {
+
+constexpr int round_up(int x, int to) { return (x + to - 1) / to * to; }
+constexpr int div_up(int x, int by) { return (x + by - 1) / by; }
+
+// Output vectors of n channels are cut into panels of `panel_vectors`, the last one narrower where
+// it does not divide. Panel p starts at p * stride and is [k][vectors(p) * lanes].
+struct panels {
+  int k, vectors, panel_vectors, lanes;
+  int count() const { return div_up(vectors, panel_vectors); }
+  int width(int p) const {
+    const int left = vectors - p * panel_vectors;
+    return left < panel_vectors ? left : panel_vectors;
+  }
+  ptrdiff_t stride() const { return ptrdiff_t(k) * panel_vectors * lanes; }
+  size_t size() const { return size_t(k) * vectors * lanes; }
+};
+inline panels make_panels(int k, int n, int lanes, int panel_vectors) {
+  return {k, div_up(n, lanes), panel_vectors, lanes};
+}
+
+// src is [n][k]; dst receives panels.size() floats, zeros past n.
+void pack_panels(const float* src, int n, const panels& p, float* dst);
+
+// Stem: src [n][in][kernel][kernel] to [n][kernel][kernel][in], the order of an interleaved image.
+void interleave_stem(const float* src, int n, int in, int kernel, float* dst);
+
+// Depthwise: src [c][taps] to dst [ceil(c / lanes)][taps][lanes], zeros past c.
+void pack_depthwise(const float* src, int c, int taps, int lanes, float* dst);
+
+// Vector of n floats, zero-padded to a multiple of lanes.
+void pack_vector(const float* src, int n, int lanes, float* dst);
+
+}  // namespace effnet
