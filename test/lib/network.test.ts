@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Building a network: names and aliases, the details of single blocks, options, and what is said
+// about names and options that do not exist. Whole-family figures are in architectures.test.ts.
+
+import { strict as assert } from 'node:assert';
+import { architectures, type Architecture } from '../../lib/architectures.js';
+import { checkOneOf, describeValue, editDistance, nearest } from '../../lib/check.js';
+import { describe as describeNetwork } from '../../lib/describe.js';
+import { EfficientNetError, type ErrorCode } from '../../lib/errors.js';
+import { buildNetwork, type NetworkOptions } from '../../lib/network.js';
+
+function assertFails(action: () => unknown, code: ErrorCode, message: RegExp): void {
+  assert.throws(action, (error: unknown) => {
+    assert.ok(error instanceof EfficientNetError, String(error));
+    assert.equal(error.code, code);
+    assert.match(error.message, message);
+    return true;
+  });
+}
+
+describe('buildNetwork', () => {
+  it('resolves the blocks of b0', () => {
+    const { stem, blocks, head } = buildNetwork('b0');
+    assert.deepEqual(stem, { kind: 'stem', in: 3, out: 32, kernel: 3, stride: 2, activation: 'swish' });
+    assert.deepEqual(blocks[0], {
+      kind: 'mbconv', stage: 0, index: 0, in: 32, expanded: 32, out: 16, kernel: 3, stride: 1,
+      squeeze: 8, hasExpand: false, residual: false, activation: 'swish',
+    });
+    assert.deepEqual(blocks[4], {
+      kind: 'mbconv', stage: 2, index: 1, in: 40, expanded: 240, out: 40, kernel: 5, stride: 1,
+      squeeze: 10, hasExpand: true, residual: true, activation: 'swish',
+    });
+    assert.deepEqual(blocks.map((block) => block.squeeze), [8, 4, 6, 6, 10, 10, 20, 20, 20, 28, 28, 28, 48, 48, 48, 48]);
+    assert.deepEqual(head, { kind: 'head', in: 320, features: 1280, classes: 1000, activation: 'swish' });
+  });
+
+  it('knows every alias, and that tf_ means TensorFlow', () => {
+    for (const name of Object.keys(architectures)) {
+      for (const alias of [name, `efficientnet_${name}`, `efficientnet-${name}`, `EfficientNet-${name.toUpperCase()}`, `efficientnet_${name}.ra_in1k`]) {
+        const network = buildNetwork(alias);
+        assert.deepEqual([network.name, network.padding, network.batchNormEpsilon], [name, 'symmetric', 1e-5], alias);
+      }
+      for (const alias of [`tf_efficientnet_${name}`, `tf_efficientnet_${name}.ns_jft_in1k`]) {
+        const network = buildNetwork(alias);
+        assert.deepEqual([network.name, network.padding, network.batchNormEpsilon], [name, 'same', 1e-3], alias);
+      }
+    }
+  });
+
+  it('lets options decide over the name', () => {
+    const network = buildNetwork('tf_efficientnet_b2', { padding: 'symmetric', batchNormEpsilon: 0.5, classes: 7 });
+    assert.deepEqual([network.padding, network.batchNormEpsilon, network.head.classes], ['symmetric', 0.5, 7]);
+  });
+
+  it('scales an architecture of the caller\'s own', () => {
+    const own: Architecture = { ...architectures.b0, name: 'own', width: 0.5, depth: 1.0, resolution: 128 };
+    const network = buildNetwork(own);
+    assert.equal(network.name, 'own');
+    assert.equal(network.stem.out, 16);
+    assert.equal(network.head.features, 640);
+  });
+
+  it('suggests the nearest name', () => {
+    assertFails(() => buildNetwork('efficientnet_b9'), 'ERR_UNKNOWN_ARCHITECTURE', /Did you mean 'efficientnet_b0'\? Known: b0, b1, .*l2/);
+    assertFails(() => buildNetwork('eficientnet-b3'), 'ERR_UNKNOWN_ARCHITECTURE', /Did you mean 'efficientnet-b3'/);
+    assertFails(() => buildNetwork('b00'), 'ERR_UNKNOWN_ARCHITECTURE', /Did you mean 'b0'/);
+    assertFails(() => buildNetwork('resnet50'), 'ERR_UNKNOWN_ARCHITECTURE', /"resnet50"\. Known: b0/);
+    assertFails(() => buildNetwork(''), 'ERR_UNKNOWN_ARCHITECTURE', /Known/);
+    assertFails(() => buildNetwork('b'.repeat(1e6)), 'ERR_UNKNOWN_ARCHITECTURE', /^.{0,400}$/);
+    for (const name of ['__proto__', 'constructor', 'toString']) {
+      assertFails(() => buildNetwork(name), 'ERR_UNKNOWN_ARCHITECTURE', /Known/);
+    }
+  });
+
+  it('refuses wrong options by name', () => {
+    const loose = (options: unknown): unknown => buildNetwork('b0', options as NetworkOptions);
+    assertFails(() => loose({ paddings: 'same' }), 'ERR_INVALID_ARGUMENT', /Unknown option 'paddings'.*Did you mean 'padding'/);
+    assertFails(() => loose({ padding: 'Same' }), 'ERR_INVALID_ARGUMENT', /one of 'same', 'symmetric' for padding.*Did you mean 'same'/);
+    assertFails(() => loose({ batchNormEpsilon: NaN }), 'ERR_INVALID_ARGUMENT', /batchNormEpsilon but received NaN/);
+    assertFails(() => loose({ batchNormEpsilon: -1 }), 'ERR_INVALID_ARGUMENT', /batchNormEpsilon but received -1/);
+    assertFails(() => loose({ classes: 0 }), 'ERR_INVALID_ARGUMENT', /an integer from 1 to 1000000 for classes but received 0/);
+    assertFails(() => loose({ classes: 1.5 }), 'ERR_INVALID_ARGUMENT', /classes but received 1.5/);
+    assertFails(() => loose('same'), 'ERR_INVALID_ARGUMENT', /an object for the network options/);
+    assertFails(() => buildNetwork(7 as unknown as string), 'ERR_INVALID_ARGUMENT', /a name or an architecture for architecture but received 7/);
+    assertFails(() => buildNetwork({ ...architectures.b0, width: Infinity }), 'ERR_INVALID_ARGUMENT', /architecture\.width/);
+    assertFails(
+      () => buildNetwork({ ...architectures.b0, base: { ...architectures.b0.base, stages: [] } }),
+      'ERR_INVALID_ARGUMENT',
+      /1 to 64 stages/,
+    );
+  });
+});
+
+describe('describe', () => {
+  it('gives shapes, parameters and MACs of single layers at any size', () => {
+    const cost = describeNetwork(buildNetwork('b0'), 225, 289);
+    assert.deepEqual(cost.layers[0], {
+      name: 'stem', input: [3, 225, 289], output: [32, 113, 145], parameters: 864 + 64, macs: 864 * 113 * 145,
+    });
+    assert.deepEqual(cost.layers.find((layer) => layer.name === 'blocks.1.depthwise'), {
+      name: 'blocks.1.depthwise', input: [96, 113, 145], output: [96, 57, 73], parameters: 864 + 192, macs: 864 * 57 * 73,
+    });
+    assert.deepEqual(cost.layers.at(-1), {
+      name: 'head.classifier', input: [1280, 1, 1], output: [1000, 1, 1], parameters: 1281000, macs: 1280000,
+    });
+    assert.equal(cost.layers.length, 1 + 15 + 4 * 16 + 2);
+  });
+
+  it('refuses a size that is not one', () => {
+    assertFails(() => describeNetwork(buildNetwork('b0'), 0), 'ERR_INVALID_ARGUMENT', /height but received 0/);
+    assertFails(() => describeNetwork(buildNetwork('b0'), 224, 2.5), 'ERR_INVALID_ARGUMENT', /width but received 2.5/);
+  });
+});
+
+describe('check', () => {
+  it('measures edit distance and finds near names only', () => {
+    assert.equal(editDistance('kitten', 'sitting'), 3);
+    assert.equal(editDistance('', 'abc'), 3);
+    assert.equal(nearest('theads', ['threads', 'top']), 'threads');
+    assert.equal(nearest('zzz', ['threads', 'top']), undefined);
+    assert.equal(nearest('x'.repeat(10_000), ['threads']), undefined);
+  });
+
+  it('describes any value without running its code', () => {
+    const hostile = { toString: () => assert.fail('ran'), get [Symbol.toStringTag]() { return assert.fail('ran'); } };
+    assert.equal(describeValue(hostile), 'an object');
+    assert.equal(describeValue(-0), '-0');
+    assert.equal(describeValue(null), 'null');
+    assert.equal(describeValue(new Float32Array(2)), 'a typed array of 8 bytes');
+    assertFails(() => checkOneOf('isa', 'avx', ['avx2', 'neon']), 'ERR_INVALID_ARGUMENT', /Did you mean 'avx2'/);
+  });
+});
