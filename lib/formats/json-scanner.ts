@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// A strict scanner over UTF-8 JSON text, for headers whose structure is known in advance. JSON.parse
+// is not used there because it silently keeps the last of two equal keys, so that a checker and a
+// loader can read different files. The scanner builds no values: its caller asks for what must come next.
+
+import { invalidCheckpoint } from './bytes.js';
+
+const kQuote = 0x22;
+const kBackslash = 0x5c;
+/** In a `u` expression a proper pair is one character of another category. */
+export const loneSurrogate = /\p{Surrogate}/u;
+
+const simpleEscapes: ReadonlyMap<number, string> = new Map([
+  [kQuote, '"'], [kBackslash, '\\'], [0x2f, '/'], [0x62, '\b'], [0x66, '\f'], [0x6e, '\n'], [0x72, '\r'], [0x74, '\t'],
+]);
+
+export class JsonScanner {
+  readonly #bytes: Uint8Array;
+  readonly #base: number;
+  readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  #position = 0;
+
+  /** `base` is where `bytes` begin in the file; errors count from the file's beginning. */
+  constructor(bytes: Uint8Array, base: number) {
+    this.#bytes = bytes;
+    this.#base = base;
+  }
+
+  /** Position in the file of the next token. */
+  get offset(): number {
+    this.#skipSpace();
+    return this.#base + this.#position;
+  }
+
+  fail(what: string, offset: number = this.offset): never {
+    throw invalidCheckpoint(what, offset);
+  }
+
+  /** Takes the character if it comes next. */
+  accept(character: string): boolean {
+    this.#skipSpace();
+    if (this.#bytes[this.#position] !== character.charCodeAt(0)) return false;
+    this.#position++;
+    return true;
+  }
+
+  expect(character: string): void {
+    if (!this.accept(character)) this.fail(`Malformed JSON: expected '${character}' but found ${this.#found()}`);
+  }
+
+  /** Calls `member` for each key of an object; the callback must consume the value. Duplicate keys fail. */
+  object(member: (key: string, keyOffset: number) => void): void {
+    const keys = new Set<string>();
+    this.expect('{');
+    if (this.accept('}')) return;
+    do {
+      const keyOffset = this.offset;
+      const key = this.string();
+      if (keys.has(key)) this.fail(`Duplicate key ${JSON.stringify(key.slice(0, 100))}`, keyOffset);
+      keys.add(key);
+      this.expect(':');
+      member(key, keyOffset);
+    } while (this.accept(','));
+    this.expect('}');
+  }
+
+  /** An array of non-negative integers of at most `limit` elements. */
+  unsignedArray(limit: number): number[] {
+    const values: number[] = [];
+    this.expect('[');
+    if (this.accept(']')) return values;
+    do {
+      if (values.length === limit) this.fail(`Expected an array of at most ${limit} numbers`);
+      values.push(this.unsigned());
+    } while (this.accept(','));
+    this.expect(']');
+    return values;
+  }
+
+  /** A non-negative integer without sign, fraction or exponent, at most 2^53 - 1. */
+  unsigned(): number {
+    const offset = this.offset;
+    let value = 0;
+    let digits = 0;
+    for (;;) {
+      const digit = (this.#bytes[this.#position] ?? 0) - 0x30;
+      if (digit < 0 || digit > 9) break;
+      value = value * 10 + digit;
+      digits++;
+      this.#position++;
+      if (!Number.isSafeInteger(value)) this.fail('Expected an integer below 2^53', offset);
+      if (digits > 1 && value < 10) this.fail('Malformed JSON: a number with a leading zero', offset);
+    }
+    const next = this.#bytes[this.#position];
+    const isFraction = next === 0x2e || next === 0x65 || next === 0x45;
+    if (digits === 0 || isFraction) this.fail(`Expected a non-negative integer but found ${this.#found()}`, offset);
+    return value;
+  }
+
+  string(): string {
+    const offset = this.offset;
+    this.expect('"');
+    const parts: string[] = [];
+    let start = this.#position;
+    for (;;) {
+      const byte = this.#bytes[this.#position];
+      if (byte === undefined) this.fail('Malformed JSON: a string without end', offset);
+      if (byte < 0x20) this.fail('Malformed JSON: a control character in a string', this.#base + this.#position);
+      if (byte !== kQuote && byte !== kBackslash) {
+        this.#position++;
+        continue;
+      }
+      parts.push(this.#decode(start, offset));
+      this.#position++;
+      if (byte === kQuote) break;
+      parts.push(this.#escape());
+      start = this.#position;
+    }
+    const text = parts.join('');
+    if (loneSurrogate.test(text)) this.fail('Malformed JSON: half of a surrogate pair in a string', offset);
+    return text;
+  }
+
+  /** After the last value: nothing but spaces may follow. */
+  end(): void {
+    for (; this.#position < this.#bytes.length; this.#position++) {
+      if (this.#bytes[this.#position] !== 0x20) {
+        this.fail('Malformed JSON: something follows the closing brace', this.#base + this.#position);
+      }
+    }
+  }
+
+  #decode(start: number, offset: number): string {
+    try {
+      return this.#decoder.decode(this.#bytes.subarray(start, this.#position));
+    } catch {
+      return this.fail('Malformed JSON: a string that is not valid UTF-8', offset);
+    }
+  }
+
+  #escape(): string {
+    const offset = this.#base + this.#position - 1;
+    const byte = this.#bytes[this.#position++];
+    const simple = byte === undefined ? undefined : simpleEscapes.get(byte);
+    if (simple !== undefined) return simple;
+    const hex = String.fromCharCode(...this.#bytes.subarray(this.#position, this.#position + 4));
+    if (byte !== 0x75 || !/^[0-9a-fA-F]{4}$/.test(hex)) this.fail('Malformed JSON: an unknown escape in a string', offset);
+    this.#position += 4;
+    return String.fromCharCode(Number.parseInt(hex, 16));
+  }
+
+  #skipSpace(): void {
+    for (;;) {
+      const byte = this.#bytes[this.#position];
+      if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return;
+      this.#position++;
+    }
+  }
+
+  #found(): string {
+    const byte = this.#bytes[this.#position];
+    if (byte === undefined) return 'the end of the header';
+    return byte > 0x20 && byte < 0x7f ? `'${String.fromCharCode(byte)}'` : `byte 0x${byte.toString(16).padStart(2, '0')}`;
+  }
+}
