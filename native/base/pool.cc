@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// Threads that share the items of a loop.
+#include "base/pool.h"
+
+#include <chrono>
+#include <new>
+#include <system_error>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#endif
+
+namespace effnet {
+
+namespace {
+
+inline void relax() {
+#if defined(__x86_64__) || defined(_M_X64)
+  _mm_pause();
+#elif defined(__aarch64__) && !defined(_MSC_VER)
+  __asm__ volatile("yield");
+#endif
+}
+
+// Loops of one inference follow each other within microseconds; a worker that slept in between would
+// cost a system call each time. After this long it sleeps, so that an idle process is idle.
+constexpr auto kSpin = std::chrono::microseconds(60);
+
+constexpr uint64_t kNoItem = 0x7fffffff;
+constexpr uint32_t generation_of(uint64_t ticket) { return uint32_t(ticket >> 32); }
+constexpr int item_of(uint64_t ticket) { return int(uint32_t(ticket)); }
+
+}  // namespace
+
+status thread_pool::create(int threads, std::unique_ptr<thread_pool>* out) {
+  try {
+    std::unique_ptr<thread_pool> pool(new thread_pool());
+    pool->workers_.reserve(size_t(threads) - 1);
+    for (int i = 1; i < threads; ++i) pool->workers_.emplace_back([p = pool.get()] { p->work(); });
+    *out = std::move(pool);
+    return status::success();
+  } catch (const std::system_error&) {
+    return status::error(status_code::out_of_memory, "Expected to start " + std::to_string(threads) +
+                                                         " threads, and the system refused; ask for fewer");
+  } catch (const std::bad_alloc&) {
+    return status::error(status_code::out_of_memory, "Not enough memory for " + std::to_string(threads) + " threads");
+  }
+}
+
+thread_pool::~thread_pool() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    quit_.store(true);
+  }
+  wake_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void thread_pool::run(int count, item_fn fn, void* context) {
+  // Two generations a loop. The odd one is closed: once it stands, no claim of the loop before can
+  // succeed, so the fields may be replaced; a worker that already read one of the new fields
+  // (acquire) cannot miss it. The even one opens the loop.
+  const uint32_t closed = generation_of(ticket_.load(std::memory_order_relaxed)) + 1, generation = closed + 1;
+  ticket_.store(uint64_t(closed) << 32 | kNoItem);
+  fn_.store(fn, std::memory_order_release);
+  context_.store(context, std::memory_order_release);
+  count_.store(count, std::memory_order_release);
+  done_.store(0, std::memory_order_release);
+  ticket_.store(uint64_t(generation) << 32);
+  if (sleepers_.load() > 0) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    wake_.notify_all();
+  }
+  while (claim_and_run(generation)) {
+  }
+  for (int spins = 0; done_.load(std::memory_order_acquire) != count; ++spins) {
+    if (spins < 4096)
+      relax();
+    else
+      std::this_thread::yield();
+  }
+}
+
+// Runs one item of that loop; false when none is left.
+bool thread_pool::claim_and_run(uint32_t generation) {
+  uint64_t ticket = ticket_.load(std::memory_order_acquire);
+  for (;;) {
+    const item_fn fn = fn_.load(std::memory_order_acquire);
+    void* const context = context_.load(std::memory_order_acquire);
+    const int count = count_.load(std::memory_order_acquire);
+    if (generation_of(ticket) != generation || item_of(ticket) >= count) return false;
+    if (ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel, std::memory_order_acquire)) {
+      fn(context, item_of(ticket));
+      done_.fetch_add(1, std::memory_order_release);
+      return true;
+    }
+  }
+}
+
+// False when the pool is being destroyed.
+bool thread_pool::wait_for_other_than(uint32_t generation) {
+  const auto other = [&] { return generation_of(ticket_.load()) != generation || quit_.load(); };
+  const auto until = std::chrono::steady_clock::now() + kSpin;
+  while (!other()) {
+    for (int i = 0; i < 32 && !other(); ++i) relax();
+    if (!other() && std::chrono::steady_clock::now() > until) {
+      std::unique_lock<std::mutex> lock(mutex_);
+      sleepers_.fetch_add(1);
+      wake_.wait(lock, other);
+      sleepers_.fetch_sub(1);
+    }
+  }
+  return !quit_.load();
+}
+
+void thread_pool::work() {
+  uint32_t generation = 0;
+  while (wait_for_other_than(generation)) {
+    generation = generation_of(ticket_.load(std::memory_order_acquire));
+    while (claim_and_run(generation)) {
+    }
+  }
+}
+
+}  // namespace effnet

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Threads that share the items of a loop. The caller works too. Items are claimed one by one, so a
+// worker whose core is busy elsewhere delays nobody: a loop ends when its items are done, not when
+// every worker has looked at it. Which thread runs an item must not influence the result.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/status.h"
+
+namespace effnet {
+
+class thread_pool {
+ public:
+  // Starts threads - 1 workers; threads >= 1.
+  static status create(int threads, std::unique_ptr<thread_pool>* out);
+  ~thread_pool();
+  thread_pool(const thread_pool&) = delete;
+  thread_pool& operator=(const thread_pool&) = delete;
+
+  int threads() const { return int(workers_.size()) + 1; }
+
+  // Calls f(i) for every i in [0, count), in any order and on any thread, and returns when all are
+  // done. Not reentrant; one caller at a time. f must not throw.
+  template <class F>
+  void parallel_for(int count, F&& f) {
+    if (count <= 1 || workers_.empty()) {
+      for (int i = 0; i < count; ++i) f(i);
+      return;
+    }
+    run(count, [](void* context, int i) { (*static_cast<std::remove_reference_t<F>*>(context))(i); }, &f);
+  }
+
+ private:
+  using item_fn = void (*)(void* context, int item);
+
+  thread_pool() = default;
+  void run(int count, item_fn fn, void* context);
+  void work();
+  bool claim_and_run(uint32_t generation);
+  bool wait_for_other_than(uint32_t generation);
+
+  // The upper half counts loops (twice, see run), the lower is the next unclaimed item. A claim is a
+  // compare-exchange of both: it fails once the loop it belongs to is over, so the fields that were
+  // read before it are those of the right loop.
+  std::atomic<uint64_t> ticket_{0};
+  std::atomic<item_fn> fn_{nullptr};
+  std::atomic<void*> context_{nullptr};
+  std::atomic<int> count_{0};
+  alignas(64) std::atomic<int> done_{0};
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::atomic<int> sleepers_{0};
+  std::atomic<bool> quit_{false};
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace effnet

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// A network whose weights lie in one arena, in the order of execution and in the layout of one kernel
+// table. Made by model::create, read by the executor; positions are offsets in floats.
+#pragma once
+
+#include <vector>
+
+#include "base/buffer.h"
+#include "engine/model.h"
+#include "engine/network.h"
+#include "kernels/kernels.h"
+#include "kernels/pack.h"
+
+namespace effnet {
+
+struct packed_matrix {
+  int k = 0, n = 0;
+  panels layout{};
+  size_t weights = 0, bias = 0;
+};
+
+struct packed_depthwise {
+  int channels = 0, kernel = 0, stride = 0;
+  size_t weights = 0, bias = 0;
+  depthwise_fn fn = nullptr;
+};
+
+struct packed_mbconv {
+  int in = 0, expanded = 0, out = 0, squeeze = 0;
+  bool has_expand = false, residual = false;
+  activation act, squeeze_act, gate_act;
+  packed_matrix expand, reduce, excite, project;
+  packed_depthwise depthwise;
+};
+
+struct model::impl {
+  const kernel_table* table = nullptr;
+  padding pad = padding::symmetric;
+  activation stem_act, head_act;
+  packed_matrix stem;
+  std::vector<packed_mbconv> blocks;
+  packed_matrix head, classifier;
+  aligned_buffer arena;
+  std::vector<std::string> kernels;
+
+  const float* at(size_t offset) const { return arena.data() + offset; }
+};
+
+}  // namespace effnet

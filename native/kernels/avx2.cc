@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel table for AVX2 with FMA. The only file built with that instruction set's flags; it exports nothing
+// but the table, so that no function compiled for this CPU can be called on a lesser one.
+#include "simd/avx2.h"
+
+#include "base/cpu.h"
+#include "kernels/depthwise.inl"
+#include "kernels/gemm.inl"
+#include "kernels/squeeze.inl"
+#include "kernels/tables.h"
+
+namespace effnet {
+namespace {
+
+using tiles = gemm_tiles<6, 2>;
+constexpr int kSegment = 7;
+
+}  // namespace
+
+extern constexpr kernel_table kAvx2 = {
+    "avx2",
+    cpu_bit::avx2_fma,
+    f32v::kLanes,
+    tiles::kRows,
+    tiles::kVectors,
+    kGemvVectors,
+    {"gemm_f32_6x16_avx2", gemm<tiles, f32v::kLanes, false>},
+    {"gemm_pool_f32_6x16_avx2", gemm<tiles, f32v::kLanes, true>},
+    {"stem_f32_k3s2_avx2", gemm<tiles, 6, false>},
+    {"depthwise_f32_k3s1_avx2", depthwise<3, 1, kSegment>},
+    {"depthwise_f32_k3s2_avx2", depthwise<3, 2, kSegment>},
+    {"depthwise_f32_k5s1_avx2", depthwise<5, 1, kSegment>},
+    {"depthwise_f32_k5s2_avx2", depthwise<5, 2, kSegment>},
+    {"gemv_f32_avx2", gemv},
+    {"mean_f32_avx2", mean},
+    {"gate_weights_f32_avx2", gate_weights},
+    {"gate_map_f32_avx2", gate_map},
+};
+
+}  // namespace effnet

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Depthwise convolution (contract: depthwise_args), written once over f32v. Included by the
+// translation unit of each instruction set after its vector header.
+//
+// One call of a segment computes W neighbouring outputs of a row, of one channel block, in W
+// accumulators. For each kernel row it loads K weights, then every input vector once, and uses it
+// in all the outputs it reaches:
+//
+//   stride 1, K = 3      x0 x1 x2 x3 ...       out o takes x(o) w0 + x(o+1) w1 + x(o+2) w2
+//   stride 2, K = 3      x0 x1 x2 x3 x4 ...    out o takes x(2o) w0 + x(2o+1) w1 + x(2o+2) w2
+//
+// The border of zeros in the source makes edges like the rest. A row is cut into segments whose
+// widths differ by at most one.
+#pragma once
+
+#include "kernels/kernels.h"
+#include "simd/math.h"
+
+namespace effnet {
+namespace {
+
+template <int K, int S, int W>
+EFFNET_INLINE void accumulate_row(const float* src, const float* weights, f32v (&acc)[W]) {
+  constexpr int L = f32v::kLanes;
+  f32v w[K];
+  unroll<K>([&](auto j) EFFNET_LAMBDA { w[j] = f32v::load(weights + j * L); });
+  unroll<(W - 1) * S + K>([&](auto column) EFFNET_LAMBDA {
+    const f32v x = f32v::load(src + column * L);
+    unroll<K>([&](auto j) EFFNET_LAMBDA {
+      constexpr int from = decltype(column){} - decltype(j){};
+      if constexpr (from >= 0 && from % S == 0 && from / S < W) acc[from / S] = fma(x, w[j], acc[from / S]);
+    });
+  });
+}
+
+// W outputs, and their sum added to `sum`.
+template <int K, int S, int W>
+void depthwise_segment(const depthwise_args& d, const float* src, const float* weights, const float* bias, float* dst,
+                       f32v& sum) {
+  constexpr int L = f32v::kLanes;
+  f32v acc[W];
+  const f32v b = f32v::load(bias);
+  unroll<W>([&](auto i) EFFNET_LAMBDA { acc[i] = b; });
+  for (int ky = 0; ky < K; ++ky) accumulate_row<K, S, W>(src + ky * d.src_row, weights + ky * K * L, acc);
+  with_activation(d.act, [&](auto tag) EFFNET_LAMBDA {
+    unroll<W>([&](auto i) EFFNET_LAMBDA {
+      acc[i] = activate<decltype(tag)::value>(acc[i]);
+      acc[i].store(dst + i * L);
+    });
+  });
+  f32v s = acc[0];
+  unroll<W - 1>([&](auto i) EFFNET_LAMBDA { s = s + acc[i + 1]; });
+  sum = sum + s;
+}
+
+using depthwise_segment_fn = void (*)(const depthwise_args&, const float*, const float*, const float*, float*, f32v&);
+
+template <int K, int S, int Widest>
+struct depthwise_segment_table {
+  depthwise_segment_fn at[Widest];
+  constexpr depthwise_segment_table() : at() { fill<1>(); }
+  template <int W>
+  constexpr void fill() {
+    at[W - 1] = depthwise_segment<K, S, W>;
+    if constexpr (W < Widest) fill<W + 1>();
+  }
+};
+
+template <int K, int S, int Widest>
+void depthwise(const depthwise_args& d) {
+  constexpr int L = f32v::kLanes;
+  static_assert(Widest + K + 1 <= f32v::kRegisters, "accumulators would spill");
+  static constexpr depthwise_segment_table<K, S, Widest> segments;
+  const int count = (d.out_width + Widest - 1) / Widest;
+  const int low = count > 0 ? d.out_width / count : 0, wider = count > 0 ? d.out_width % count : 0;
+  for (int block = d.block_begin; block < d.block_end; ++block) {
+    const float* weights = d.weights + ptrdiff_t(block) * K * K * L;
+    const float* bias = d.bias + ptrdiff_t(block) * L;
+    for (int y = d.row_begin; y < d.row_end; ++y) {
+      const float* src = d.src + block * d.src_plane + ptrdiff_t(y) * S * d.src_row;
+      float* dst = d.dst + block * d.dst_plane + y * d.dst_row;
+      f32v sum = f32v::zero();
+      for (int i = 0; i < count; ++i) {
+        const int width = low + (i < wider);
+        segments.at[width - 1](d, src, weights, bias, dst, sum);
+        src += width * S * L;
+        dst += width * L;
+      }
+      if (d.sums != nullptr) sum.store(d.sums + (ptrdiff_t(block) * d.out_height + y) * L);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace effnet

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// The small kernels around the excite, written once over f32v: vector times matrix (also the
+// classifier), mean of the row sums, and the gate. Included by the translation unit of each
+// instruction set after its vector header.
+#pragma once
+
+#include "kernels/kernels.h"
+#include "simd/math.h"
+
+namespace effnet {
+namespace {
+
+// One panel NV vectors wide. k is split over U interleaved partial sums, added in a fixed order at the
+// end: NV * U chains hide the latency of the multiply-add when NV is small.
+template <int NV, int U>
+void gemv_panel(const gemv_args& g, const float* w, int vector) {
+  constexpr int L = f32v::kLanes;
+  f32v acc[U][NV];
+  unroll<NV>([&](auto j) EFFNET_LAMBDA {
+    acc[0][j] = f32v::load(g.bias + (vector + j) * L);
+    unroll<U - 1>([&](auto u) EFFNET_LAMBDA { acc[u + 1][j] = f32v::zero(); });
+  });
+  int k = 0;
+  for (; k + U <= g.k; k += U) {
+    unroll<U>([&](auto u) EFFNET_LAMBDA {
+      const f32v x = f32v::set(g.src[k + u]);
+      unroll<NV>([&](auto j) EFFNET_LAMBDA { acc[u][j] = fma(x, f32v::load(w + (u * NV + j) * L), acc[u][j]); });
+    });
+    w += U * NV * L;
+  }
+  for (; k < g.k; ++k) {
+    const f32v x = f32v::set(g.src[k]);
+    unroll<NV>([&](auto j) EFFNET_LAMBDA { acc[0][j] = fma(x, f32v::load(w + j * L), acc[0][j]); });
+    w += NV * L;
+  }
+  unroll<U - 1>([&](auto u) EFFNET_LAMBDA {
+    unroll<NV>([&](auto j) EFFNET_LAMBDA { acc[0][j] = acc[0][j] + acc[u + 1][j]; });
+  });
+  with_activation(g.act, [&](auto tag) EFFNET_LAMBDA {
+    unroll<NV>([&](auto j) EFFNET_LAMBDA {
+      activate<decltype(tag)::value>(acc[0][j]).store(g.dst + (vector + j) * L);
+    });
+  });
+}
+
+constexpr int kGemvVectors = 4;
+
+void gemv(const gemv_args& g) {
+  for (int panel = g.panel_begin; panel < g.panel_end; ++panel) {
+    const int vector = panel * kGemvVectors;
+    const float* w = g.weights + panel * g.panel_stride;
+    switch (g.vectors - vector) {
+      case 1: gemv_panel<1, 8>(g, w, vector); break;
+      case 2: gemv_panel<2, 4>(g, w, vector); break;
+      case 3: gemv_panel<3, 3>(g, w, vector); break;
+      default: gemv_panel<4, 2>(g, w, vector); break;
+    }
+  }
+}
+
+void mean(const mean_args& m) {
+  constexpr int L = f32v::kLanes;
+  for (int block = m.block_begin; block < m.block_end; ++block) {
+    const float* sums = m.sums + ptrdiff_t(block) * m.rows * L;
+    f32v total = f32v::zero();
+    for (int y = 0; y < m.rows; ++y) total = total + f32v::load(sums + ptrdiff_t(y) * L);
+    (total * f32v::set(m.scale)).store(m.mean + ptrdiff_t(block) * L);
+  }
+}
+
+void gate_weights(const gate_weights_args& g) {
+  constexpr int L = f32v::kLanes;
+  for (int k = g.k_begin; k < g.k_end; ++k) {
+    const f32v gate = f32v::set(g.gate[k]);
+    const ptrdiff_t row = ptrdiff_t(k) * g.width;
+    for (int j = 0; j < g.width; j += L) (f32v::load(g.src + row + j) * gate).store(g.dst + row + j);
+  }
+}
+
+void gate_map(const gate_map_args& g) {
+  constexpr int L = f32v::kLanes;
+  for (int block = g.block_begin; block < g.block_end; ++block) {
+    const f32v gate = f32v::load(g.gate + ptrdiff_t(block) * L);
+    float* map = g.map + block * g.plane;
+    for (int i = 0; i < g.pixels; ++i) (f32v::load(map + ptrdiff_t(i) * L) * gate).store(map + ptrdiff_t(i) * L);
+  }
+}
+
+}  // namespace
+}  // namespace effnet

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// f32v for AVX2 with FMA: 8 lanes, 16 registers. Only operations; no kernel and no maths beyond 2^t
+// and a quotient, whose cheapest form depends on the instruction set.
+#pragma once
+
+#include <immintrin.h>
+
+#include "simd/unroll.h"
+
+namespace effnet {
+namespace {
+
+struct f32v {
+  static constexpr int kLanes = 8;
+  static constexpr int kRegisters = 16;
+  __m256 v;
+
+  static EFFNET_INLINE f32v zero() { return {_mm256_setzero_ps()}; }
+  static EFFNET_INLINE f32v set(float x) { return {_mm256_set1_ps(x)}; }
+  static EFFNET_INLINE f32v load(const float* p) { return {_mm256_loadu_ps(p)}; }
+  EFFNET_INLINE void store(float* p) const { _mm256_storeu_ps(p, v); }
+};
+
+EFFNET_INLINE f32v operator+(f32v a, f32v b) { return {_mm256_add_ps(a.v, b.v)}; }
+EFFNET_INLINE f32v operator-(f32v a, f32v b) { return {_mm256_sub_ps(a.v, b.v)}; }
+EFFNET_INLINE f32v operator*(f32v a, f32v b) { return {_mm256_mul_ps(a.v, b.v)}; }
+// a * b + c
+EFFNET_INLINE f32v fma(f32v a, f32v b, f32v c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+// max(a, b) and min(a, b) return b where either is not a number.
+EFFNET_INLINE f32v max(f32v a, f32v b) { return {_mm256_max_ps(a.v, b.v)}; }
+EFFNET_INLINE f32v min(f32v a, f32v b) { return {_mm256_min_ps(a.v, b.v)}; }
+
+// a / b for 1 <= b < 2^126.
+EFFNET_INLINE f32v quotient(f32v a, f32v b) { return {_mm256_div_ps(a.v, b.v)}; }
+
+// 2^t for |t| <= 125, relative error below 4e-7. t is rounded to eighths m (the low three bits of
+// t + 1.5 * 2^20 are m's fraction); 2^fraction comes from a table held in one register, the rest
+// |f| <= 1/16 from a cubic, and floor(m) is added to the exponent bits.
+EFFNET_INLINE f32v exp2(f32v t) {
+  const __m256 magic = _mm256_set1_ps(1572864.0f);
+  const __m256 table = _mm256_setr_ps(1.0f, 1.09050773f, 1.18920711f, 1.29683955f, 1.41421356f, 1.54221083f,
+                                      1.68179283f, 1.83400809f);
+  const __m256 shifted = _mm256_add_ps(t.v, magic);
+  const __m256 f = _mm256_sub_ps(t.v, _mm256_sub_ps(shifted, magic));
+  const __m256i bits = _mm256_castps_si256(shifted);
+  const __m256 power = _mm256_permutevar8x32_ps(table, bits);
+  const __m256 slope = _mm256_fmadd_ps(f, _mm256_fmadd_ps(f, _mm256_set1_ps(0.0554989018f), _mm256_set1_ps(0.240264073f)),
+                                       _mm256_set1_ps(0.693147182f));
+  const __m256 r = _mm256_fmadd_ps(_mm256_mul_ps(power, f), slope, power);
+  // bits >> 3 holds floor(m) plus magic's own bits, which the shift by 23 pushes out.
+  const __m256i exponent = _mm256_slli_epi32(_mm256_srai_epi32(bits, 3), 23);
+  return {_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(r), exponent))};
+}
+
+}  // namespace
+}  // namespace effnet

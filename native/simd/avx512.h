@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// f32v for AVX-512 (F, BW, DQ, VL): 16 lanes, 32 registers. Only operations; no kernel and no maths
+// beyond 2^t and a quotient, whose cheapest form depends on the instruction set.
+#pragma once
+
+#include <immintrin.h>
+
+#include "simd/unroll.h"
+
+namespace effnet {
+namespace {
+
+struct f32v {
+  static constexpr int kLanes = 16;
+  static constexpr int kRegisters = 32;
+  __m512 v;
+
+  static EFFNET_INLINE f32v zero() { return {_mm512_setzero_ps()}; }
+  static EFFNET_INLINE f32v set(float x) { return {_mm512_set1_ps(x)}; }
+  static EFFNET_INLINE f32v load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  EFFNET_INLINE void store(float* p) const { _mm512_storeu_ps(p, v); }
+};
+
+EFFNET_INLINE f32v operator+(f32v a, f32v b) { return {_mm512_add_ps(a.v, b.v)}; }
+EFFNET_INLINE f32v operator-(f32v a, f32v b) { return {_mm512_sub_ps(a.v, b.v)}; }
+EFFNET_INLINE f32v operator*(f32v a, f32v b) { return {_mm512_mul_ps(a.v, b.v)}; }
+// a * b + c
+EFFNET_INLINE f32v fma(f32v a, f32v b, f32v c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+// max(a, b) and min(a, b) return b where either is not a number.
+EFFNET_INLINE f32v max(f32v a, f32v b) { return {_mm512_max_ps(a.v, b.v)}; }
+EFFNET_INLINE f32v min(f32v a, f32v b) { return {_mm512_min_ps(a.v, b.v)}; }
+
+// a / b for 1 <= b < 2^126, within 1 ulp or so: a 14-bit reciprocal and one corrected quotient.
+EFFNET_INLINE f32v quotient(f32v a, f32v b) {
+  const __m512 r = _mm512_rcp14_ps(b.v);
+  const __m512 q = _mm512_mul_ps(a.v, r);
+  return {_mm512_fmadd_ps(_mm512_fnmadd_ps(q, b.v, a.v), r, q)};
+}
+
+// 2^t for |t| <= 125, relative error below 6e-7. t is rounded to sixteenths m (the low four bits of
+// t + 1.5 * 2^19 are m's fraction); 2^fraction comes from a table held in one register, the rest
+// |f| <= 1/32 from a quadratic, and scalef multiplies by 2^floor(m).
+EFFNET_INLINE f32v exp2(f32v t) {
+  const __m512 magic = _mm512_set1_ps(786432.0f);
+  const __m512 table = _mm512_setr_ps(1.0f, 1.04427378f, 1.09050773f, 1.13878863f, 1.18920711f, 1.24185781f,
+                                      1.29683955f, 1.35425555f, 1.41421356f, 1.47682615f, 1.54221083f, 1.61049033f,
+                                      1.68179283f, 1.75625216f, 1.83400809f, 1.91520656f);
+  const __m512 shifted = _mm512_add_ps(t.v, magic);
+  const __m512 m = _mm512_sub_ps(shifted, magic);
+  const __m512 f = _mm512_sub_ps(t.v, m);
+  const __m512 power = _mm512_permutexvar_ps(_mm512_castps_si512(shifted), table);
+  const __m512 slope = _mm512_fmadd_ps(f, _mm512_set1_ps(0.240219459f), _mm512_set1_ps(0.693187833f));
+  const __m512 r = _mm512_fmadd_ps(_mm512_mul_ps(power, f), slope, power);
+  return {_mm512_scalef_ps(r, m)};
+}
+
+}  // namespace
+}  // namespace effnet

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// f32v for AArch64 Advanced SIMD: 4 lanes, 32 registers. Only operations; no kernel and no maths
+// beyond 2^t and a quotient, whose cheapest form depends on the instruction set.
+#pragma once
+
+#include <arm_neon.h>
+
+#include "simd/unroll.h"
+
+namespace effnet {
+namespace {
+
+struct f32v {
+  static constexpr int kLanes = 4;
+  static constexpr int kRegisters = 32;
+  float32x4_t v;
+
+  static EFFNET_INLINE f32v zero() { return {vdupq_n_f32(0.0f)}; }
+  static EFFNET_INLINE f32v set(float x) { return {vdupq_n_f32(x)}; }
+  static EFFNET_INLINE f32v load(const float* p) { return {vld1q_f32(p)}; }
+  EFFNET_INLINE void store(float* p) const { vst1q_f32(p, v); }
+};
+
+EFFNET_INLINE f32v operator+(f32v a, f32v b) { return {vaddq_f32(a.v, b.v)}; }
+EFFNET_INLINE f32v operator-(f32v a, f32v b) { return {vsubq_f32(a.v, b.v)}; }
+EFFNET_INLINE f32v operator*(f32v a, f32v b) { return {vmulq_f32(a.v, b.v)}; }
+// a * b + c
+EFFNET_INLINE f32v fma(f32v a, f32v b, f32v c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
+// max(a, b) and min(a, b) return b where either is not a number, as on x86.
+EFFNET_INLINE f32v max(f32v a, f32v b) { return {vbslq_f32(vcgtq_f32(a.v, b.v), a.v, b.v)}; }
+EFFNET_INLINE f32v min(f32v a, f32v b) { return {vbslq_f32(vcltq_f32(a.v, b.v), a.v, b.v)}; }
+
+// a / b for 1 <= b < 2^126.
+EFFNET_INLINE f32v quotient(f32v a, f32v b) { return {vdivq_f32(a.v, b.v)}; }
+
+// 2^t for |t| <= 125, relative error below 3e-7: t = n + f with |f| <= 1/2, a quintic in f (least
+// maximum relative error 7.5e-8), and n added to the exponent bits.
+EFFNET_INLINE f32v exp2(f32v t) {
+  const float32x4_t n = vrndnq_f32(t.v);
+  const float32x4_t f = vsubq_f32(t.v, n);
+  float32x4_t p = vfmaq_f32(vdupq_n_f32(0.00967554096f), f, vdupq_n_f32(0.00132764701f));
+  p = vfmaq_f32(vdupq_n_f32(0.0555071309f), f, p);
+  p = vfmaq_f32(vdupq_n_f32(0.240221202f), f, p);
+  p = vfmaq_f32(vdupq_n_f32(0.693146944f), f, p);
+  p = vfmaq_f32(vdupq_n_f32(1.00000012f), f, p);
+  const int32x4_t exponent = vshlq_n_s32(vcvtq_s32_f32(n), 23);
+  return {vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), exponent))};
+}
+
+}  // namespace
+}  // namespace effnet
