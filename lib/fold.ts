@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// One layer at a time: takes its tensors out of a checkpoint, checking names and shapes, and turns
+// them into float32 weights in the engine's order with batch norm folded in. Which layers a network
+// has, and what they are called, is not known here.
+
+import { EfficientNetError } from './errors.js';
+import { formatShape, quote } from './formats/bytes.js';
+import type { Checkpoint, Tensor } from './formats/tensor.js';
+import type { LayerNames, WeightLayout } from './naming.js';
+
+/** What a layer computes; `in` is 1 for a depthwise convolution, `spatial` is kernel x kernel. */
+export interface LayerSize {
+  readonly kind: 'convolution' | 'pointwise' | 'depthwise' | 'dense';
+  readonly out: number;
+  readonly in: number;
+  readonly kernel: number;
+}
+
+export interface CollectedLayer {
+  readonly size: LayerSize;
+  readonly layout: WeightLayout;
+  readonly weight: Tensor;
+  readonly bias: Tensor | undefined;
+  readonly norm: CollectedNorm | undefined;
+}
+
+interface CollectedNorm {
+  readonly scale: Tensor;
+  readonly shift: Tensor;
+  readonly mean: Tensor;
+  readonly variance: Tensor;
+}
+
+export interface FoldedLayer {
+  readonly weights: Float32Array;
+  readonly bias: Float32Array;
+}
+
+export function weightsMismatch(what: string): EfficientNetError {
+  return new EfficientNetError('ERR_WEIGHTS_MISMATCH', what);
+}
+
+export function weightShape(size: LayerSize, layout: WeightLayout): readonly number[] {
+  const { kind, out, kernel } = size;
+  switch (kind) {
+    case 'convolution':
+      return layout === 'tensorflow' ? [kernel, kernel, size.in, out] : [out, size.in, kernel, kernel];
+    case 'pointwise':
+      if (layout === 'engine') return [out, size.in];
+      return layout === 'tensorflow' ? [1, 1, size.in, out] : [out, size.in, 1, 1];
+    case 'depthwise':
+      if (layout === 'engine') return [out, kernel, kernel];
+      return layout === 'tensorflow' ? [kernel, kernel, out, 1] : [out, 1, kernel, kernel];
+    case 'dense':
+      return layout === 'tensorflow' ? [size.in, out] : [out, size.in];
+  }
+}
+
+/** Takes tensors by name and remembers which were taken and what was wrong, to report it all at once. */
+export class Collector {
+  readonly #checkpoint: Checkpoint;
+  readonly #layout: WeightLayout;
+  readonly #used = new Set<string>();
+  readonly #problems: string[] = [];
+
+  constructor(checkpoint: Checkpoint, layout: WeightLayout) {
+    this.#checkpoint = checkpoint;
+    this.#layout = layout;
+  }
+
+  /** Undefined where anything is wrong with the layer; finish then throws. */
+  layer(names: LayerNames, size: LayerSize): CollectedLayer | undefined {
+    const weight = this.#take(names.weight, weightShape(size, this.#layout));
+    const bias = names.bias === undefined ? undefined : this.#take(names.bias, [size.out]);
+    const norm = names.norm === undefined ? undefined : this.#norm(names.norm, size.out);
+    const complete = weight !== undefined && (names.bias === undefined) === (bias === undefined) && (names.norm === undefined) === (norm === undefined);
+    return complete ? { size, layout: this.#layout, weight, bias, norm } : undefined;
+  }
+
+  /** Throws unless every tensor of the checkpoint was taken and none was missing or misshapen. */
+  finish(network: string, hint: string): void {
+    const surplus = [...this.#checkpoint.tensors.values()].filter(({ name }) => !this.#used.has(name));
+    const problems = [
+      ...this.#problems,
+      ...surplus.map(({ name, shape }) => `surplus tensor ${quote(name)} of shape ${formatShape(shape)}, which the network does not have`),
+    ];
+    if (problems.length === 0) return;
+    const more = problems.length > 5 ? `; and ${problems.length - 5} more` : '';
+    throw weightsMismatch(`The checkpoint does not fit ${network}: ${problems.slice(0, 5).join('; ')}${more}.${hint}`);
+  }
+
+  #norm(prefix: string, channels: number): CollectedNorm | undefined {
+    const scale = this.#take(`${prefix}.weight`, [channels]);
+    const shift = this.#take(`${prefix}.bias`, [channels]);
+    const mean = this.#take(`${prefix}.running_mean`, [channels]);
+    const variance = this.#take(`${prefix}.running_var`, [channels]);
+    // A counter of training steps: it has no part in inference.
+    this.#used.add(`${prefix}.num_batches_tracked`);
+    return scale && shift && mean && variance ? { scale, shift, mean, variance } : undefined;
+  }
+
+  #take(name: string, shape: readonly number[]): Tensor | undefined {
+    const tensor = this.#checkpoint.tensors.get(name);
+    if (tensor === undefined) {
+      this.#problems.push(`missing tensor ${quote(name)}, expected with shape ${formatShape(shape)}`);
+      return undefined;
+    }
+    this.#used.add(name);
+    if (tensor.shape.length === shape.length && tensor.shape.every((size, i) => size === shape[i])) return tensor;
+    this.#problems.push(`tensor ${quote(name)} has shape ${formatShape(tensor.shape)}, expected ${formatShape(shape)}`);
+    return undefined;
+  }
+}
+
+/**
+ * The layer's weights in the engine's order and its bias, both float32. With a batch norm:
+ * weight * scale / sqrt(variance + epsilon) and shift - mean * scale / sqrt(variance + epsilon),
+ * computed in double precision and rounded once. Without one, a float32 tensor that is already in
+ * order is returned as a view on the file.
+ */
+export function foldLayer(layer: CollectedLayer, epsilon: number): FoldedLayer {
+  const { out } = layer.size;
+  const ordered = engineOrder(readNumbers(layer.weight), layer.size, layer.layout);
+  if (layer.norm === undefined) {
+    const bias = layer.bias === undefined ? new Float32Array(out) : toFloat32(readNumbers(layer.bias), layer.bias.name);
+    return { weights: toFloat32(ordered, layer.weight.name), bias };
+  }
+  const { scale, shift, mean, variance } = layer.norm;
+  const [scales, shifts, means] = [readNumbers(scale), readNumbers(shift), readNumbers(mean)];
+  const variances = readVariances(variance, epsilon);
+  const weights = new Float32Array(ordered.length);
+  const bias = new Float32Array(out);
+  const perOutput = ordered.length / out;
+  for (let o = 0; o < out; o++) {
+    const factor = (scales[o] ?? NaN) / Math.sqrt((variances[o] ?? NaN) + epsilon);
+    bias[o] = (shifts[o] ?? NaN) - (means[o] ?? NaN) * factor;
+    for (let i = o * perOutput; i < (o + 1) * perOutput; i++) weights[i] = (ordered[i] ?? NaN) * factor;
+  }
+  checkRounded(weights, layer.weight.name);
+  checkRounded(bias, shift.name);
+  return { weights, bias };
+}
+
+type Numbers = Float32Array | Float64Array;
+
+/** [spatial][in][out] to [out][in][spatial]; a depthwise kernel has one input per output. */
+function engineOrder(source: Numbers, size: LayerSize, layout: WeightLayout): Numbers {
+  if (layout !== 'tensorflow') return source;
+  const spatial = size.kernel * size.kernel;
+  const result = source instanceof Float32Array ? new Float32Array(source.length) : new Float64Array(source.length);
+  let from = 0;
+  for (let s = 0; s < spatial; s++) {
+    for (let i = 0; i < size.in; i++) {
+      for (let o = 0; o < size.out; o++) result[(o * size.in + i) * spatial + s] = source[from++] ?? NaN;
+    }
+  }
+  return result;
+}
+
+/** The tensor's finite values: a view where the file's bytes are aligned, else a copy. */
+function readNumbers(tensor: Tensor): Numbers {
+  const { name, type, bytes } = tensor;
+  if (type !== 'f32' && type !== 'f64') {
+    throw new EfficientNetError(
+      'ERR_UNSUPPORTED',
+      `Tensor ${quote(name)} has the element type ${type}, which is not supported yet; convert the checkpoint to float32`,
+    );
+  }
+  const size = type === 'f32' ? 4 : 8;
+  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  const numbers =
+    type === 'f32'
+      ? new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / size)
+      : new Float64Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / size);
+  const bad = firstNonFinite(numbers);
+  if (bad === -1) return numbers;
+  throw weightsMismatch(
+    `Tensor ${quote(name)} holds ${String(numbers[bad])} at element ${bad} of shape ${formatShape(tensor.shape)}; ` +
+      'expected finite numbers. The checkpoint is damaged or its training diverged',
+  );
+}
+
+/** Variances may be zero where a channel is constant (PyTorch accepts it), but not negative, nor all zero. */
+function readVariances(tensor: Tensor, epsilon: number): Numbers {
+  const variances = readNumbers(tensor);
+  const bad = variances.findIndex((variance) => variance < 0 || variance + epsilon <= 0);
+  if (bad !== -1) {
+    throw weightsMismatch(
+      `Tensor ${quote(tensor.name)} holds the variance ${String(variances[bad])} at element ${bad}; ` +
+        `expected a variance that is positive with an epsilon of ${epsilon}`,
+    );
+  }
+  if (variances.every((variance) => variance === 0)) {
+    throw weightsMismatch(`Tensor ${quote(tensor.name)} holds only zeros; expected the variances of a trained network`);
+  }
+  return variances;
+}
+
+function firstNonFinite(numbers: Numbers): number {
+  // 0 * x is 0 for every finite x and NaN else: one sum without a branch tells.
+  let sum = 0;
+  for (let i = 0; i < numbers.length; i++) sum += 0 * (numbers[i] ?? NaN);
+  return sum === 0 ? -1 : numbers.findIndex((value) => !Number.isFinite(value));
+}
+
+function toFloat32(numbers: Numbers, name: string): Float32Array {
+  if (numbers instanceof Float32Array) return numbers;
+  const rounded = Float32Array.from(numbers);
+  checkRounded(rounded, name);
+  return rounded;
+}
+
+function checkRounded(numbers: Float32Array, name: string): void {
+  const bad = firstNonFinite(numbers);
+  if (bad !== -1) throw weightsMismatch(`Tensor ${quote(name)} gives a value that does not fit float32 at element ${bad}`);
+}
