@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The addon's only class: a network packed for this processor, its thread and its queue. Reads
+// arguments, copies what outlives the call, and leaves the work to runner and job_queue.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "node/job.h"
+#include "node/runner.h"
+
+namespace effnet::node {
+
+// What one environment (the main thread, or a worker) keeps of the addon.
+struct addon_data {
+  Napi::FunctionReference session_class;
+};
+
+class session final : public Napi::ObjectWrap<session>, private job_queue::owner {
+ public:
+  static void define(Napi::Env env, addon_data* data);
+  // createSession(network, weights, { threads, isa, height, width }): promise of a session.
+  static Napi::Value create(const Napi::CallbackInfo& info);
+
+  explicit session(const Napi::CallbackInfo& info);
+  ~session() override;
+
+ private:
+  friend class open_job;
+
+  // run(input, output, shape, id): promise of undefined; runSync(input, output, shape).
+  Napi::Value run(const Napi::CallbackInfo& info);
+  Napi::Value run_sync(const Napi::CallbackInfo& info);
+  // runPixels(data, output, image, recipe, wanted, id): promise of { prepare, infer } in milliseconds;
+  // runPixelsSync(data, output, image, recipe, wanted): the same at once.
+  Napi::Value run_pixels(const Napi::CallbackInfo& info);
+  Napi::Value run_pixels_sync(const Napi::CallbackInfo& info);
+  Napi::Value info(const Napi::CallbackInfo& info);
+  void cancel(const Napi::CallbackInfo& info);
+  // Promise that settles when the thread has ended and the memory is free.
+  Napi::Value close(const Napi::CallbackInfo& info);
+
+  void queue_busy(bool busy) override;
+  std::shared_ptr<runner> opened(Napi::Env env) const;  // throws ERR_CLOSED
+  Napi::Value enqueue(Napi::Env env, uint32_t id, std::unique_ptr<job> work);
+  void account(int64_t bytes);
+
+  std::shared_ptr<runner> runner_;
+  int64_t accounted_ = 0;  // bytes that the garbage collector was told of
+  std::unique_ptr<job_queue> queue_;
+};
+
+}  // namespace effnet::node

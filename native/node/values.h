@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// JavaScript values to plain structs, checked. The TypeScript layer gives users their messages; these
+// checks make sure that no value whatever can crash the process. They throw Napi::Error, which the
+// entry points turn into JavaScript exceptions.
+#pragma once
+
+#include <napi.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "image/prepare.h"
+#include "node/runner.h"
+
+namespace effnet::node {
+
+[[noreturn]] void throw_failure(Napi::Env env, const status& s);
+[[noreturn]] void throw_invalid(Napi::Env env, const std::string& message);
+
+// Memory behind a typed array, as it is at this moment: any call into JavaScript afterwards may
+// detach, resize or free it. A detached or out-of-bounds array has size 0.
+struct float_view {
+  float* data = nullptr;
+  size_t size = 0;
+};
+struct byte_view {
+  const uint8_t* data = nullptr;
+  size_t size = 0;
+};
+// The same without exceptions, for code that may run while the environment is ending.
+bool view_floats(napi_env env, napi_value value, float_view* out) noexcept;
+float_view floats_of(Napi::Value value, const char* name);
+byte_view bytes_of(Napi::Value value, const char* name);
+
+int int_of(Napi::Value value, const char* name, int minimum, int maximum);
+int int_in(const Napi::Object& object, const char* name, int minimum, int maximum);
+std::string string_in(const Napi::Object& object, const char* name);
+Napi::Object object_of(Napi::Value value, const char* name);
+
+// { padding, stem, blocks, head } and the weights under the same keys; copies every weight.
+std::unique_ptr<owned_network> network_of(const Napi::Object& description, const Napi::Object& weights);
+recipe recipe_of(const Napi::Object& object);
+
+// { width, height, channels, stride } over `data`; every row lies inside it.
+pixels pixels_of(const Napi::Object& object, byte_view data);
+size_t bytes_needed(const pixels& image);
+
+struct tensor_shape {
+  int height = 0, width = 0;
+  layout order = layout::nhwc;
+  wanted what = wanted::logits;
+};
+tensor_shape shape_of(const Napi::Object& object);
+wanted wanted_of(const std::string& name, Napi::Env env);
+
+}  // namespace effnet::node
