@@ -22,17 +22,21 @@ struct pixels {
 };
 
 enum class interpolation : uint8_t {
-  bicubic,         // Pillow's BICUBIC: antialiased, a = -0.5, 8-bit intermediates
-  bilinear,        // Pillow's BILINEAR: antialiased
+  // Pillow's, byte for byte: antialiased, the horizontal pass first, 8 bits after each pass. (From 12.2
+  // on Pillow itself takes the vertical pass first for some tall images; published results are older.)
+  bicubic,   // a = -0.5
+  bilinear,
   bilinear_plain,  // TensorFlow's resize: half-pixel centres, no antialias, float result
 };
 
 struct recipe {
   int height = 224, width = 224;  // of the network's input
-  // center_crop: resize the short side to floor(size / crop_fraction), keep the aspect, cut the centre
-  // squash: resize both sides to the input size (crop_fraction is not used)
+  // Centre crop: resize the short side to floor(size / crop_fraction), keep the aspect, cut the centre.
+  // Where height and width differ, the image is resized to just cover floor(height / crop_fraction) by
+  // floor(width / crop_fraction), as timm does.
+  // squash: resize both sides to the input size (crop_fraction is not used, but checked).
   bool squash = false;
-  double crop_fraction = 0.875;
+  double crop_fraction = 0.875;  // above 0, at most 1
   interpolation filter = interpolation::bicubic;
   float mean[3] = {0.485f, 0.456f, 0.406f};  // of x / 255, RGB
   float std[3] = {0.229f, 0.224f, 0.225f};
@@ -43,7 +47,8 @@ class image_preparer {
  public:
   image_preparer();
   ~image_preparer();
-  // Resizes `dst` to the recipe's size and fills it with (x / 255 - mean) / std.
+  // Resizes `dst` to the recipe's size and fills it with (x / 255 - mean) / std. Sides of the source
+  // are at most 2^20; (height - 1) * stride + width * bytes per pixel bytes of it are read.
   status prepare(const pixels& src, const recipe& how, input_image* dst);
 
  private:

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Weights of the resize filters, and the one loop that applies them. The arithmetic follows Pillow's
+// 8-bit resampling: double-precision weights normalised to sum 1, rounded to 22 bits, integer sums,
+// one rounding and clipping per pass.
+#include "image/resample.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace effnet {
+
+namespace {
+
+// 32 bits less 8 of the pixel less 2 for sums outside 0..255, since bicubic weights are negative in part.
+constexpr int kWeightBits = 32 - 8 - 2;
+
+double triangle(double x) {
+  x = std::fabs(x);
+  return x < 1.0 ? 1.0 - x : 0.0;
+}
+
+// Keys' cubic with a = -0.5.
+double cubic(double x) {
+  constexpr double a = -0.5;
+  x = std::fabs(x);
+  if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1;
+  if (x < 2.0) return (((x - 5) * x + 8) * x - 4) * a;
+  return 0.0;
+}
+
+int32_t to_fixed(double weight) {
+  const double scaled = weight * (1 << kWeightBits);
+  return static_cast<int32_t>(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
+}
+
+uint8_t clip8(int32_t sum) { return static_cast<uint8_t>(std::clamp(sum >> kWeightBits, 0, 255)); }
+
+status no_memory() {
+  return status::error(status_code::out_of_memory, "Not enough memory for the weights of the resize; use a smaller image");
+}
+
+}  // namespace
+
+status tap_plan::make(const axis& a, interpolation filter) {
+  if (a == axis_ && filter == filter_) return status::success();
+  axis_ = axis();  // until the plan is whole
+
+  const auto weight_of = filter == interpolation::bicubic ? cubic : triangle;
+  const double scale = static_cast<double>(a.source) / static_cast<double>(a.resized);
+  // Shrinking stretches the filter over the source pixels that an output pixel covers.
+  const double stretch = std::max(scale, 1.0);
+  const double support = (filter == interpolation::bicubic ? 2.0 : 1.0) * stretch;
+
+  pitch_ = std::min(static_cast<size_t>(std::ceil(support)) * 2 + 1, static_cast<size_t>(a.source));
+  const size_t count = static_cast<size_t>(a.count);
+  if (!runs_.reserve(count) || !weights_.reserve(count * pitch_) || !exact_.reserve(pitch_)) return no_memory();
+
+  longest_ = 0;
+  for (int i = 0; i < a.count; ++i) {
+    const double centre = (static_cast<double>(a.first + i) + 0.5) * scale;
+    const int begin = std::max(static_cast<int>(centre - support + 0.5), 0);
+    const int end = std::min(static_cast<int>(centre + support + 0.5), a.source);
+    double total = 0.0;
+    for (int k = begin; k < end; ++k) {
+      const double weight = weight_of((k - centre + 0.5) * (1.0 / stretch));
+      exact_.data()[k - begin] = weight;
+      total += weight;
+    }
+    int32_t* weights = weights_.data() + static_cast<size_t>(i) * pitch_;
+    for (int k = 0; k < end - begin; ++k) {
+      weights[k] = to_fixed(total == 0.0 ? exact_.data()[k] : exact_.data()[k] / total);
+    }
+    runs_.data()[i] = {begin, end - begin};
+    longest_ = std::max(longest_, end - begin);
+  }
+  axis_ = a;
+  filter_ = filter;
+  return status::success();
+}
+
+void weighted_sum(const uint8_t* src, ptrdiff_t step, const tap_run& run, int n, uint8_t* dst) {
+  // Sums of a chunk stay in registers while all its taps are added; both inner loops have a constant
+  // count, so that the compiler turns them into vectors.
+  constexpr int kChunk = 16;
+  constexpr int32_t kHalf = 1 << (kWeightBits - 1);
+  for (int done = 0; n - done >= kChunk;) {
+    int32_t sum[kChunk];
+    for (int32_t& s : sum) s = kHalf;
+    const uint8_t* p = src + done;
+    for (int k = 0; k < run.count; ++k, p += step) {
+      const int32_t weight = run.weights[k];
+      for (int l = 0; l < kChunk; ++l) sum[l] += weight * p[l];
+    }
+    for (int l = 0; l < kChunk; ++l) dst[done + l] = clip8(sum[l]);
+    done += kChunk;
+    // The rest is done as a whole chunk that overlaps the one before.
+    if (done < n && n - done < kChunk) done = n - kChunk;
+  }
+  if (n >= kChunk) return;
+  for (int l = 0; l < n; ++l) {
+    int32_t sum = kHalf;
+    for (int k = 0; k < run.count; ++k) sum += run.weights[k] * src[k * step + l];
+    dst[l] = clip8(sum);
+  }
+}
+
+status lerp_plan::make(const axis& a) {
+  if (a == axis_) return status::success();
+  axis_ = axis();
+  if (!lerps_.reserve(static_cast<size_t>(a.count))) return no_memory();
+  // Single precision throughout, as TensorFlow and PyTorch compute the coordinates.
+  const float scale = static_cast<float>(a.source) / static_cast<float>(a.resized);
+  const int last = a.source - 1;
+  for (int i = 0; i < a.count; ++i) {
+    const float at = std::max((static_cast<float>(a.first + i) + 0.5f) * scale - 0.5f, 0.0f);
+    const int lower = static_cast<int>(std::min(std::floor(at), static_cast<float>(last)));
+    lerps_.data()[i] = {lower, std::min(lower + 1, last), lower == last ? 0.0f : at - static_cast<float>(lower)};
+  }
+  axis_ = a;
+  return status::success();
+}
+
+}  // namespace effnet
