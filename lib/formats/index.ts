@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// One way into every checkpoint format: from bytes or a path to named tensors. The format is told by
+// content, never by the file's name. The readers themselves are beside this file.
+
+import { constants } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describeValue, invalidArgument } from '../check.js';
+import { EfficientNetError } from '../errors.js';
+import { invalidCheckpoint } from './bytes.js';
+import { looksLikeSafetensors, readSafetensors } from './safetensors.js';
+import { looksLikeZip } from './zip.js';
+import { assembleTfjsGraph, looksLikeJson, parseTfjsModel } from './tfjs-graph.js';
+import type { Checkpoint, CheckpointFormat } from './tensor.js';
+import { readTorch } from './torch.js';
+
+/** Enough for every format to be told. */
+const kSniffBytes = 512;
+
+/**
+ * Reads a checkpoint: a path, a file URL, or a file's bytes (which must not change while the result
+ * is in use). safetensors, PyTorch's zip format, or the model.json of a TensorFlow.js graph model,
+ * whose shards are read from the same folder and nowhere else.
+ *
+ * Throws ERR_FILE for what cannot be read, ERR_INVALID_CHECKPOINT for a malformed or hostile file,
+ * ERR_UNSUPPORTED for a known format that is not supported.
+ */
+export async function readCheckpoint(source: string | URL | Uint8Array): Promise<Checkpoint> {
+  if (source instanceof Uint8Array) return parseCheckpoint(source);
+  const path = toPath(source);
+  try {
+    const bytes = await readWholeFile(path, Infinity, (start) => void detectFormat(start));
+    if (detectFormat(bytes) !== 'tfjs-graph') return parseCheckpoint(bytes);
+    const model = parseTfjsModel(bytes);
+    const shards = await readShards(dirname(path), model.groups.flatMap((group) => group.paths), model.weightBytes);
+    return assembleTfjsGraph(model, shards);
+  } catch (error) {
+    throw error instanceof EfficientNetError ? new EfficientNetError(error.code, `${path}: ${error.message}`, { cause: error }) : error;
+  }
+}
+
+/** The same for bytes at hand, at once; a TensorFlow.js model needs its shards and so cannot be read here. */
+export function parseCheckpoint(source: Uint8Array): Checkpoint {
+  if (!(source instanceof Uint8Array)) throw invalidArgument('the checkpoint', 'a Uint8Array', source);
+  const bytes = settled(source);
+  switch (detectFormat(bytes)) {
+    case 'safetensors':
+      return readSafetensors(bytes);
+    case 'torch':
+      return readTorch(bytes);
+    case 'tfjs-graph':
+      throw new EfficientNetError(
+        'ERR_UNSUPPORTED',
+        "The bytes are a TensorFlow.js model.json, whose weights are in other files; give the model.json's path",
+      );
+  }
+}
+
+/** Tells the format from the file's first bytes, or throws saying what they look like. */
+export function detectFormat(bytes: Uint8Array): CheckpointFormat {
+  if (bytes.length === 0) throw invalidCheckpoint('The file is empty; expected a checkpoint');
+  if (looksLikeZip(bytes)) return 'torch';
+  if (looksLikeSafetensors(bytes)) return 'safetensors';
+  if (looksLikeJson(bytes)) return 'tfjs-graph';
+  const start = Buffer.from(bytes.subarray(0, 64)).toString('latin1');
+  // Protocol 2, then torch's magic number as a LONG1 of 10 bytes.
+  if (start.startsWith('\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19')) {
+    throw new EfficientNetError(
+      'ERR_UNSUPPORTED',
+      "The file is in PyTorch's older format, from before version 1.6; convert it in Python with " +
+        "torch.save(torch.load('old.pth', weights_only=True), 'new.pth')",
+    );
+  }
+  for (const [pattern, what] of foreign) {
+    if (pattern.test(start)) throw new EfficientNetError('ERR_UNSUPPORTED', `The file is ${what}, which is not supported; expected ${kExpected}`);
+  }
+  if (start.startsWith('version https://git-lfs')) {
+    throw invalidCheckpoint('The file is a Git LFS pointer, not the checkpoint itself; fetch it with git lfs pull');
+  }
+  if (/^\s*<(!doctype|html)/i.test(start)) throw invalidCheckpoint('The file is a web page, not a checkpoint: the download went wrong');
+  throw invalidCheckpoint(`The file is of no known format: expected ${kExpected}`, 0);
+}
+
+const kExpected = "safetensors, PyTorch's zip format or a TensorFlow.js model.json";
+const foreign: readonly (readonly [pattern: RegExp, what: string])[] = [
+  [/^\x89HDF/, 'HDF5 (Keras)'],
+  [/^\x1f\x8b/, 'compressed with gzip'],
+  [/^7z\xbc\xaf/, 'a 7z archive'],
+  [/^\x80[\x02-\x05]/, 'a bare pickle'],
+  [/^....TFL3/s, 'a TensorFlow Lite model'],
+];
+
+/** Memory that another thread can write or that can shrink is copied: views on it could change or vanish. */
+function settled(bytes: Uint8Array): Uint8Array {
+  const { buffer } = bytes;
+  const isFixed = buffer instanceof ArrayBuffer && !('resizable' in buffer && buffer.resizable === true);
+  return isFixed ? bytes : bytes.slice();
+}
+
+function toPath(source: unknown): string {
+  if (typeof source === 'string' && source.length > 0) return source;
+  if (source instanceof URL && source.protocol === 'file:') {
+    try {
+      return fileURLToPath(source);
+    } catch (cause) {
+      throw new EfficientNetError('ERR_FILE', `The file URL ${describeValue(source.href)} names no file here`, { cause });
+    }
+  }
+  throw invalidArgument('the checkpoint', 'a path, a file URL or a Uint8Array', source);
+}
+
+/** Reads a regular file once. `inspect` sees its first bytes before the rest is read. */
+async function readWholeFile(path: string, limit: number, inspect: (start: Uint8Array) => void): Promise<Uint8Array> {
+  let handle: FileHandle | undefined;
+  try {
+    // Without O_NONBLOCK, opening a pipe would wait for a writer for ever.
+    handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    const stats = await handle.stat();
+    if (stats.isDirectory()) throw new EfficientNetError('ERR_FILE', 'Expected a file but this is a directory; name a file in it, such as model.json');
+    if (!stats.isFile()) throw new EfficientNetError('ERR_FILE', 'Expected a regular file');
+    if (stats.size > limit) throw invalidCheckpoint(`Expected at most ${limit} bytes but the file has ${stats.size}`);
+    const start = await readFully(handle, new Uint8Array(Math.min(stats.size, kSniffBytes)), 0);
+    inspect(start);
+    const bytes = allocate(stats.size);
+    bytes.set(start);
+    await readFully(handle, bytes, start.length);
+    return bytes;
+  } catch (cause) {
+    if (cause instanceof EfficientNetError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new EfficientNetError('ERR_FILE', `The file cannot be read: ${reason}`, { cause });
+  } finally {
+    await handle?.close();
+  }
+}
+
+async function readFully(handle: FileHandle, bytes: Uint8Array, from: number): Promise<Uint8Array> {
+  const kChunk = 64 * 2 ** 20;
+  for (let at = from; at < bytes.length; ) {
+    const { bytesRead } = await handle.read(bytes, at, Math.min(kChunk, bytes.length - at), at);
+    if (bytesRead === 0) throw new EfficientNetError('ERR_FILE', 'The file became shorter while it was read');
+    at += bytesRead;
+  }
+  return bytes;
+}
+
+function allocate(size: number): Uint8Array {
+  try {
+    return new Uint8Array(size);
+  } catch (cause) {
+    throw new EfficientNetError('ERR_OUT_OF_MEMORY', `The file of ${size} bytes does not fit in memory`, { cause });
+  }
+}
+
+async function readShards(folder: string, names: readonly string[], expected: number): Promise<Map<string, Uint8Array>> {
+  const shards = new Map<string, Uint8Array>();
+  let left = expected;
+  for (const name of names) {
+    const bytes = await readWholeFile(join(folder, name), left, () => undefined).catch((error: unknown) => {
+      throw error instanceof EfficientNetError ? new EfficientNetError(error.code, `shard ${name}: ${error.message}`, { cause: error }) : error;
+    });
+    left -= bytes.length;
+    shards.set(name, bytes);
+  }
+  return shards;
+}
