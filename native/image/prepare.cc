@@ -202,7 +202,8 @@ void image_preparer::impl::fill(const pixels& src, const pass& x, int top, int r
   for (int i = 0; i < count; ++i) {
     const tap_run run = x.plan->at(i);
     const uint8_t* from = band.data() + static_cast<size_t>(run.first - left) * kColumn;
-    weighted_sum(from, kColumn, run, 3 * rows, column.data());
+    // Also where the band has fewer rows: a constant length is faster, and nobody looks at the rest.
+    weighted_sum(from, kColumn, run, kColumn, column.data());
     for (int r = 0; r < rows; ++r) std::memcpy(dst + static_cast<size_t>(r) * pitch + 3 * i, column.data() + 3 * r, 3);
   }
 }
