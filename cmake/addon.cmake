@@ -2,22 +2,6 @@
 # The addon, efficientnet_simd.node. cmake-js passes the headers and, on Windows, the import library
 # and the delay-load hook; without cmake-js the headers are found through Node's own resolution.
 
-set(EFFNET_ADDON_WANTED
-  native/node/addon.cc
-  native/node/job.cc
-  native/node/session.cc)
-set(EFFNET_ADDON_SOURCES)
-foreach(source IN LISTS EFFNET_ADDON_WANTED)
-  if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${source})
-    list(APPEND EFFNET_ADDON_SOURCES ${source})
-  else()
-    message(WARNING "${source} is not there yet")
-  endif()
-endforeach()
-if(NOT EFFNET_ADDON_SOURCES)
-  return()
-endif()
-
 if(NOT DEFINED CMAKE_JS_INC)
   if(WIN32)
     message(FATAL_ERROR "On Windows the addon is built through cmake-js: run `npm run build:native`, or pass -DEFFNET_BUILD_ADDON=OFF")
@@ -37,13 +21,23 @@ if(NOT DEFINED CMAKE_JS_INC)
 endif()
 
 # SHARED, not MODULE: cmake-js puts the linker flags that macOS and Windows need into the former.
-add_library(efficientnet_simd SHARED ${EFFNET_ADDON_SOURCES} ${CMAKE_JS_SRC})
+add_library(efficientnet_simd SHARED
+  native/node/addon.cc
+  native/node/job.cc
+  native/node/report.cc
+  native/node/runner.cc
+  native/node/session.cc
+  native/node/values.cc
+  ${CMAKE_JS_SRC})
 set_target_properties(efficientnet_simd PROPERTIES PREFIX "" SUFFIX ".node")
 if(NOT CMAKE_LIBRARY_OUTPUT_DIRECTORY AND NOT CMAKE_RUNTIME_OUTPUT_DIRECTORY)
   # Where lib/binding.ts looks, when the build folder is called `build`.
   set_target_properties(efficientnet_simd PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/$<CONFIG>)
 endif()
 target_include_directories(efficientnet_simd SYSTEM PRIVATE ${CMAKE_JS_INC})
+if(EFFNET_NODE_ADDON_API)  # from scripts/build-native.js, where the headers lie outside the package
+  target_include_directories(efficientnet_simd SYSTEM PRIVATE ${EFFNET_NODE_ADDON_API})
+endif()
 target_compile_definitions(efficientnet_simd PRIVATE
   NAPI_VERSION=8
   NAPI_CPP_EXCEPTIONS
