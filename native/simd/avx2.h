@@ -30,13 +30,14 @@ EFFNET_INLINE f32v fma(f32v a, f32v b, f32v c) { return {_mm256_fmadd_ps(a.v, b.
 EFFNET_INLINE f32v max(f32v a, f32v b) { return {_mm256_max_ps(a.v, b.v)}; }
 EFFNET_INLINE f32v min(f32v a, f32v b) { return {_mm256_min_ps(a.v, b.v)}; }
 
-// a / b for 1 <= b < 2^126.
+// a / b
 EFFNET_INLINE f32v quotient(f32v a, f32v b) { return {_mm256_div_ps(a.v, b.v)}; }
 
-// 2^t for |t| <= 125, relative error below 4e-7. t is rounded to eighths m (the low three bits of
-// t + 1.5 * 2^20 are m's fraction); 2^fraction comes from a table held in one register, the rest
-// |f| <= 1/16 from a cubic, and floor(m) is added to the exponent bits.
+// 2^t with t clamped to -125..125, relative error below 4e-7. t is rounded to eighths m (the low
+// three bits of t + 1.5 * 2^20 are m's fraction); 2^fraction comes from a table held in one register,
+// the rest |f| <= 1/16 from a cubic, and floor(m) is added to the exponent bits.
 EFFNET_INLINE f32v exp2(f32v t) {
+  t = max(f32v::set(-125.0f), min(f32v::set(125.0f), t));
   const __m256 magic = _mm256_set1_ps(1572864.0f);
   const __m256 table = _mm256_setr_ps(1.0f, 1.09050773f, 1.18920711f, 1.29683955f, 1.41421356f, 1.54221083f,
                                       1.68179283f, 1.83400809f);

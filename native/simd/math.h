@@ -7,12 +7,9 @@
 namespace effnet {
 namespace {
 
-// 2^(-x * log2(e)) with the argument clamped to where exp2 keeps its bound. Written so that
-// not-a-number, always the second operand, survives min and max.
-EFFNET_INLINE f32v exp_minus(f32v x) {
-  const f32v t = x * f32v::set(-1.44269504f);
-  return exp2(max(f32v::set(-125.0f), min(f32v::set(125.0f), t)));
-}
+// e^-x = 2^(-x * log2(e)). Not-a-number passes; exp2 keeps the argument where it is exact enough,
+// writing its clamps so that not-a-number, always the second operand, survives them.
+EFFNET_INLINE f32v exp_minus(f32v x) { return exp2(x * f32v::set(-1.44269504f)); }
 
 // x / (1 + e^-x)
 EFFNET_INLINE f32v swish(f32v x) { return quotient(x, f32v::set(1.0f) + exp_minus(x)); }

@@ -30,12 +30,13 @@ EFFNET_INLINE f32v fma(f32v a, f32v b, f32v c) { return {vfmaq_f32(c.v, a.v, b.v
 EFFNET_INLINE f32v max(f32v a, f32v b) { return {vbslq_f32(vcgtq_f32(a.v, b.v), a.v, b.v)}; }
 EFFNET_INLINE f32v min(f32v a, f32v b) { return {vbslq_f32(vcltq_f32(a.v, b.v), a.v, b.v)}; }
 
-// a / b for 1 <= b < 2^126.
+// a / b
 EFFNET_INLINE f32v quotient(f32v a, f32v b) { return {vdivq_f32(a.v, b.v)}; }
 
-// 2^t for |t| <= 125, relative error below 3e-7: t = n + f with |f| <= 1/2, a quintic in f (least
-// maximum relative error 7.5e-8), and n added to the exponent bits.
+// 2^t with t clamped to -125..125, relative error below 3e-7: t = n + f with |f| <= 1/2, a quintic in
+// f (least maximum relative error 7.5e-8), and n added to the exponent bits.
 EFFNET_INLINE f32v exp2(f32v t) {
+  t = max(f32v::set(-125.0f), min(f32v::set(125.0f), t));
   const float32x4_t n = vrndnq_f32(t.v);
   const float32x4_t f = vsubq_f32(t.v, n);
   float32x4_t p = vfmaq_f32(vdupq_n_f32(0.00967554096f), f, vdupq_n_f32(0.00132764701f));

@@ -52,15 +52,16 @@ EFFNET_INLINE f32v min(f32v a, f32v b) {
   return each([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
 }
 
-// a / b for 1 <= b < 2^126.
+// a / b
 EFFNET_INLINE f32v quotient(f32v a, f32v b) {
   return each([&](int i) { return a.v[i] / b.v[i]; });
 }
 
-// 2^t for |t| <= 125, relative error below 5e-7: t = n + f with |f| <= 1/2, a quintic in f (least
-// maximum relative error 7.5e-8), and n added to the exponent bits. Adding and subtracting
+// 2^t with t clamped to -125..125, relative error below 5e-7: t = n + f with |f| <= 1/2, a quintic in
+// f (least maximum relative error 7.5e-8), and n added to the exponent bits. Adding and subtracting
 // 1.5 * 2^23 rounds to the nearest integer.
 EFFNET_INLINE f32v exp2(f32v t) {
+  t = max(f32v::set(-125.0f), min(f32v::set(125.0f), t));
   const f32v magic = f32v::set(12582912.0f);
   const f32v shifted = t + magic;
   const f32v f = t - (shifted - magic);
