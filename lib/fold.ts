@@ -167,7 +167,7 @@ function readNumbers(tensor: Tensor): Numbers {
     );
   }
   const size = type === 'f32' ? 4 : 8;
-  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes); // A Buffer's slice would be a view.
   const numbers =
     type === 'f32'
       ? new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / size)

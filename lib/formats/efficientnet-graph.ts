@@ -256,7 +256,7 @@ class Matcher {
     if (constant === undefined || constant.type !== 'f32') return undefined;
     if (constant.bytes.length > 64) this.#fail(name, 'one value or one for each channel');
     this.#used.add(name);
-    const values = new Float32Array(constant.bytes.slice().buffer);
+    const values = new Float32Array(new Uint8Array(constant.bytes).buffer);
     return { input, text: [...values].map((value) => Number(value.toPrecision(7))).join(' ') };
   }
 

@@ -95,7 +95,7 @@ const foreign: readonly (readonly [pattern: RegExp, what: string])[] = [
 function settled(bytes: Uint8Array): Uint8Array {
   const { buffer } = bytes;
   const isFixed = buffer instanceof ArrayBuffer && !('resizable' in buffer && buffer.resizable === true);
-  return isFixed ? bytes : bytes.slice();
+  return isFixed ? bytes : new Uint8Array(bytes); // A Buffer's slice would be a view.
 }
 
 function toPath(source: unknown): string {

@@ -176,7 +176,7 @@ function copyRowMajor(source: Uint8Array, size: readonly number[], stride: reado
 
 function asWords(bytes: Uint8Array, width: number): Uint8Array | Uint16Array | Uint32Array {
   const word = Math.min(width, 4);
-  const aligned = bytes.byteOffset % word === 0 ? bytes : bytes.slice();
+  const aligned = bytes.byteOffset % word === 0 ? bytes : new Uint8Array(bytes); // A Buffer's slice would be a view.
   const length = Math.floor(aligned.byteLength / word);
   if (word === 1) return new Uint8Array(aligned.buffer, aligned.byteOffset, length);
   if (word === 2) return new Uint16Array(aligned.buffer, aligned.byteOffset, length);
