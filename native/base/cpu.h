@@ -7,13 +7,9 @@
 #include <cstdint>
 #include <string>
 
-namespace effnet {
+#include "base/cpu_bits.h"
 
-namespace cpu_bit {
-constexpr uint32_t avx2_fma = 1u << 0;  // AVX2 and FMA, with the operating system saving ymm
-constexpr uint32_t avx512 = 1u << 1;    // F, BW, DQ, VL, with the operating system saving zmm
-constexpr uint32_t neon = 1u << 2;      // AArch64 Advanced SIMD
-}  // namespace cpu_bit
+namespace effnet {
 
 // Features that both the processor and the operating system support, as cpu_bit flags.
 uint32_t cpu_features();

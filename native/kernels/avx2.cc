@@ -3,7 +3,7 @@
 // but the table, so that no function compiled for this CPU can be called on a lesser one.
 #include "simd/avx2.h"
 
-#include "base/cpu.h"
+#include "base/cpu_bits.h"
 #include "kernels/depthwise.inl"
 #include "kernels/gemm.inl"
 #include "kernels/squeeze.inl"

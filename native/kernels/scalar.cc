@@ -3,7 +3,6 @@
 // but the table, so that no function compiled for this CPU can be called on a lesser one.
 #include "simd/scalar.h"
 
-#include "base/cpu.h"
 #include "kernels/depthwise.inl"
 #include "kernels/gemm.inl"
 #include "kernels/squeeze.inl"
