@@ -228,6 +228,7 @@ namespace {
 
 void read_triple(const Napi::Object& object, const char* name, float* out) {
   const Napi::Object values = object_of(object.Get(name), name);
+  int_in(values, "length", 3, 3);
   for (uint32_t i = 0; i < 3; ++i) {
     const double number = number_of(values.Get(i), name);
     if (!std::isfinite(static_cast<float>(number))) {

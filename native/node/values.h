@@ -43,6 +43,7 @@ Napi::Object object_of(Napi::Value value, const char* name);
 
 // { padding, stem, blocks, head } and the weights under the same keys; copies every weight.
 std::unique_ptr<owned_network> network_of(const Napi::Object& description, const Napi::Object& weights);
+// { height, width, crop, cropFraction, filter, mean, std }
 recipe recipe_of(const Napi::Object& object);
 
 // { width, height, channels, stride } over `data`; every row lies inside it.

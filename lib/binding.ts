@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only file that loads the addon, and the declaration of its whole surface. It checks no
+// arguments: model.ts does, with the user's names; the addon's own checks keep the process alive.
+
+import { resolve } from 'node:path';
+
+import { EfficientNetError, type ErrorCode } from './errors.js';
+import type { DecodedImage } from './image.js';
+import type { Network } from './network.js';
+import type { Recipe } from './recipe.js';
+import type { FoldedWeights } from './weights.js';
+
+export type Isa = 'scalar' | 'avx2' | 'avx512' | 'neon';
+/** Where the pixels of a byte array lie. */
+export type NativePixels = Omit<DecodedImage, 'data'>;
+
+export type Wanted = 'logits' | 'embedding';
+
+export interface NativeShape {
+  readonly height: number;
+  readonly width: number;
+  readonly layout: 'nhwc' | 'nchw';
+  readonly output: Wanted;
+}
+
+export interface NativeTimings {
+  /** Milliseconds. */
+  readonly prepare: number;
+  readonly infer: number;
+}
+
+export interface NativeInfo {
+  readonly isa: Isa;
+  /** Names of the kernels that this network runs through, in order, once each. */
+  readonly kernels: readonly string[];
+  readonly threads: number;
+  readonly classes: number;
+  readonly features: number;
+  readonly weightBytes: number;
+  readonly activationBytes: number;
+}
+
+/**
+ * A packed network with a thread and a queue of its own. Inputs are copied before a call returns and
+ * outputs written when it has succeeded. Ids are the caller's, 1 to 2^31 - 1; cancel(id) rejects that
+ * call with code ERR_CANCELLED.
+ */
+export interface NativeSession {
+  run(input: Float32Array, output: Float32Array, shape: NativeShape, id: number): Promise<void>;
+  runSync(input: Float32Array, output: Float32Array, shape: NativeShape): void;
+  runPixels(
+    data: Uint8Array,
+    output: Float32Array,
+    image: NativePixels,
+    recipe: Recipe,
+    wanted: Wanted,
+    id: number,
+  ): Promise<NativeTimings>;
+  runPixelsSync(
+    data: Uint8Array,
+    output: Float32Array,
+    image: NativePixels,
+    recipe: Recipe,
+    wanted: Wanted,
+  ): NativeTimings;
+  info(): NativeInfo;
+  cancel(id: number): void;
+  /** Rejects what is pending with ERR_CLOSED at once; resolves when the memory is free. Only once. */
+  close(): Promise<void>;
+}
+
+export interface NativeSessionOptions {
+  readonly threads: number;
+  /** Empty: what EFFICIENTNET_SIMD_ISA names, else the best. */
+  readonly isa: string;
+  /** The input size to plan for. */
+  readonly height: number;
+  readonly width: number;
+}
+
+export interface CpuReport {
+  /** Marketing name, or empty where the system does not tell. */
+  readonly brand: string;
+  /** Cores that this process may use: affinity and cgroup quota count. */
+  readonly cores: number;
+  /** Data caches of the first core, in bytes. */
+  readonly caches: { readonly l1: number; readonly l2: number; readonly l3: number };
+  /** What a model loaded now would use; null if EFFICIENTNET_SIMD_ISA names one that cannot be used. */
+  readonly chosen: Isa | null;
+  /** The instruction sets that this build has kernels for, best first. */
+  readonly isas: readonly {
+    readonly name: Isa;
+    /** Whether this processor and its operating system support it. */
+    readonly present: boolean;
+    /** Floats in a vector. */
+    readonly lanes: number;
+    /** Pixels and channels of a matrix tile, and channels of a vector-by-matrix panel. */
+    readonly tiles: { readonly gemmRows: number; readonly gemmColumns: number; readonly gemvColumns: number };
+  }[];
+}
+
+export interface Addon {
+  createSession(network: Network, weights: FoldedWeights, options: NativeSessionOptions): Promise<NativeSession>;
+  /** height * width * 3 floats, rows of RGB. */
+  prepareImage(data: Uint8Array, image: NativePixels, recipe: Recipe): Float32Array;
+  cpu(): CpuReport;
+}
+
+let loaded: Addon | undefined;
+
+/** The addon, loaded on first use. Throws ERR_NATIVE that lists what was tried and what to do. */
+export function addon(): Addon {
+  return (loaded ??= loadAddon());
+}
+
+interface Candidate {
+  readonly name: string;
+  readonly load: () => unknown;
+}
+
+function loadAddon(): Addon {
+  const failures: string[] = [];
+  for (const { name, load } of candidates()) {
+    try {
+      const found = load();
+      if (isAddon(found)) return found;
+      failures.push(`${name}: not an addon of this version`);
+    } catch (error) {
+      failures.push(`${name}: ${firstLine(error)}`);
+    }
+  }
+  throw new EfficientNetError('ERR_NATIVE', loadMessage(failures));
+}
+
+// The paths are literals, relative to dist/lib, so that bundlers can follow them.
+function candidates(): Candidate[] {
+  const override = process.env['EFFICIENTNET_SIMD_BINARY'];
+  if (override !== undefined && override !== '') {
+    // Asked for by name: falling back to another binary would hide a mistake.
+    return [{ name: `EFFICIENTNET_SIMD_BINARY=${override}`, load: () => require(resolve(override)) as unknown }];
+  }
+  const list: Candidate[] = [
+    {
+      name: 'build/Release/efficientnet_simd.node',
+      load: () => require('../../build/Release/efficientnet_simd.node') as unknown,
+    },
+  ];
+  const target = `${process.platform}-${process.arch}`;
+  list.push({ name: `prebuilds/${target}/efficientnet_simd.node`, load: () => loadPrebuilt(target) });
+  return list;
+}
+
+function loadPrebuilt(target: string): unknown {
+  switch (target) {
+    case 'linux-x64':
+      return require('../../prebuilds/linux-x64/efficientnet_simd.node');
+    case 'linux-arm64':
+      return require('../../prebuilds/linux-arm64/efficientnet_simd.node');
+    case 'darwin-x64':
+      return require('../../prebuilds/darwin-x64/efficientnet_simd.node');
+    case 'darwin-arm64':
+      return require('../../prebuilds/darwin-arm64/efficientnet_simd.node');
+    case 'win32-x64':
+      return require('../../prebuilds/win32-x64/efficientnet_simd.node');
+    case 'win32-arm64':
+      return require('../../prebuilds/win32-arm64/efficientnet_simd.node');
+    default:
+      throw new EfficientNetError('ERR_NATIVE', 'nothing is prebuilt for this platform');
+  }
+}
+
+function isAddon(value: unknown): value is Addon {
+  const wanted: readonly (keyof Addon)[] = ['createSession', 'prepareImage', 'cpu'];
+  if (typeof value !== 'object' || value === null) return false;
+  const properties = new Map<string, unknown>(Object.entries(value));
+  return wanted.every((name) => typeof properties.get(name) === 'function');
+}
+
+function firstLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.split('\n', 1)[0] ?? text;
+}
+
+function loadMessage(failures: readonly string[]): string {
+  const compiler: Partial<Record<NodeJS.Platform, string>> = {
+    darwin: 'Xcode command line tools (xcode-select --install) and cmake',
+    win32: 'Visual Studio Build Tools with the C++ workload, and cmake',
+  };
+  const tools = compiler[process.platform] ?? 'g++, cmake and make (Debian: apt-get install g++ cmake make)';
+  return (
+    `The native addon could not be loaded on ${process.platform}-${process.arch}, Node ${process.versions.node}. Tried:\n` +
+    failures.map((line) => `  ${line}\n`).join('') +
+    `To build it: install ${tools}, then run "npm run build" in the repository. ` +
+    'To use a binary from elsewhere: set EFFICIENTNET_SIMD_BINARY to its path'
+  );
+}
+
+const nativeCodes: readonly ErrorCode[] = [
+  'ERR_INVALID_ARGUMENT',
+  'ERR_UNSUPPORTED',
+  'ERR_OUT_OF_MEMORY',
+  'ERR_CLOSED',
+  'ERR_NATIVE',
+];
+
+/** The code of an error that the addon made; undefined for anything else. */
+export function nativeCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** The addon's errors as EfficientNetError; anything else as it is. */
+export function fromNative(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof EfficientNetError) return error;
+  const code = nativeCodes.find((one) => one === nativeCode(error));
+  return code === undefined ? error : new EfficientNetError(code, error.message);
+}

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loaded model: images and tensors in, predictions, logits and embeddings out. Checks arguments
+// and joins decoding, the addon's session and labels; how a model is loaded is in model.ts.
+
+import { fromNative, nativeCode, type Isa, type NativeSession, type NativeTimings, type Wanted } from './binding.js';
+import { checkBoolean, checkInteger, checkOneOf, checkOptions, invalidArgument } from './check.js';
+import { EfficientNetError } from './errors.js';
+import { decodeImage, rawPixels, type DecodedImage, type ImageSource, type RawPixels } from './image.js';
+import type { Padding } from './network.js';
+import type { Naming } from './naming.js';
+import type { Recipe } from './recipe.js';
+import { bestOf, type Prediction } from './scores.js';
+
+export type { Prediction } from './scores.js';
+
+export interface ClassifyOptions {
+  /** How many classes to return, best first: 1 to the number of classes; 5 unless given. */
+  readonly top?: number | undefined;
+  /** Stops the call within one block of the network. */
+  readonly signal?: AbortSignal | undefined;
+  /** Return a Classification, which says how long each part took. */
+  readonly timings?: boolean | undefined;
+}
+
+export interface Classification {
+  readonly predictions: Prediction[];
+  readonly milliseconds: { readonly decode: number; readonly prepare: number; readonly infer: number };
+}
+
+export interface RunOptions {
+  /** Order of the input's numbers: 'nhwc' (the default) or 'nchw'. */
+  readonly layout?: 'nhwc' | 'nchw' | undefined;
+  /** Of every image in pixels, 1 to 4096; the model's resolution unless given. */
+  readonly height?: number | undefined;
+  readonly width?: number | undefined;
+  /** Receives the result when the call has succeeded; exactly images x classes numbers. */
+  readonly output?: Float32Array | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface EmbedOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ModelInfo {
+  /** Of the architecture: 'b0'. */
+  readonly architecture: string;
+  readonly parameters: number;
+  /** Multiply-accumulates of one image at the model's resolution. */
+  readonly macs: number;
+  /** Default height and width of an input in pixels. */
+  readonly resolution: number;
+  readonly classes: number;
+  /** Width of the embedding. */
+  readonly features: number;
+  readonly padding: Padding;
+  readonly batchNormEpsilon: number;
+  /** Who named the checkpoint's tensors. */
+  readonly source: Naming;
+  readonly recipe: Recipe;
+  readonly isa: Isa;
+  /** Names of the kernels that this network runs through, in order, once each. */
+  readonly kernels: readonly string[];
+  readonly threads: number;
+  /** Packed weights, in bytes. */
+  readonly weightBytes: number;
+  /** Scratch memory for the input size last used, in bytes. */
+  readonly activationBytes: number;
+}
+
+export type ModelFacts = Omit<ModelInfo, 'isa' | 'kernels' | 'threads' | 'weightBytes' | 'activationBytes'>;
+
+/** What load() hands to the class. */
+export interface ModelParts {
+  readonly session: NativeSession;
+  readonly facts: ModelFacts;
+  /** One for each class, or undefined where they have no names. */
+  readonly labels: readonly string[] | undefined;
+}
+
+const kMaxSide = 4096;
+/** Images of one classify call that are decoded or queued at once: one runs while the next decodes. */
+const kInFlight = 3;
+const kLargestId = 2 ** 31 - 1;
+
+/**
+ * An EfficientNet in memory, packed for this processor. Made by load(); calls may overlap, and run one
+ * after the other on the model's own threads.
+ *
+ * @example
+ * using model = await load('b0');
+ * const [best] = await model.classify('cat.jpg'); // { label: 'Egyptian cat', index: 285, score: 0.35 }
+ */
+export class EfficientNet {
+  readonly #facts: ModelFacts;
+  readonly #labels: readonly string[] | undefined;
+  #session: NativeSession | undefined;
+  #native: ReturnType<NativeSession['info']>;
+  #closing: Promise<void> | undefined;
+  #lastId = 0;
+
+  /** For load(): use that. */
+  constructor(parts: ModelParts) {
+    this.#session = parts.session;
+    this.#facts = parts.facts;
+    this.#labels = parts.labels;
+    this.#native = parts.session.info();
+  }
+
+  /** What the model is and how it runs; stays readable after close(). */
+  get info(): ModelInfo {
+    if (this.#session !== undefined) this.#native = this.#session.info();
+    const { isa, kernels, threads, weightBytes, activationBytes } = this.#native;
+    return { ...this.#facts, isa, kernels, threads, weightBytes, activationBytes };
+  }
+
+  /**
+   * Labels an image: a path, a file URL, an encoded file's bytes, or raw pixels. The scores are the
+   * softmax over all classes. Raw pixels are copied before the call returns.
+   *
+   * Given several images, decodes one while another runs, and returns a list for each.
+   *
+   * Rejects with ERR_INVALID_IMAGE or ERR_FILE for what cannot be read, ERR_INVALID_ARGUMENT,
+   * ERR_MISSING_DEPENDENCY if an encoded image needs sharp, ERR_CLOSED, or the signal's reason.
+   */
+  classify(image: ImageSource, options?: ClassifyOptions & { readonly timings?: false | undefined }): Promise<Prediction[]>;
+  classify(image: ImageSource, options: ClassifyOptions & { readonly timings: true }): Promise<Classification>;
+  classify(images: readonly ImageSource[], options?: ClassifyOptions & { readonly timings?: false | undefined }): Promise<Prediction[][]>;
+  classify(images: readonly ImageSource[], options: ClassifyOptions & { readonly timings: true }): Promise<Classification[]>;
+  async classify(
+    image: ImageSource | readonly ImageSource[],
+    options?: ClassifyOptions,
+  ): Promise<Prediction[] | Classification | Prediction[][] | Classification[]> {
+    const { top, signal, timings } = this.#checkClassify(options);
+    if (!isList(image)) {
+      const result = await this.#classifyOne(image, top, signal);
+      return timings ? result : result.predictions;
+    }
+    const results = await this.#classifyAll(image, top, signal);
+    return timings ? results : results.map(({ predictions }) => predictions);
+  }
+
+  /**
+   * The same at once, for raw pixels; blocks the calling thread, and waits for a call that is running
+   * but not for those queued behind it. Encoded images can only be decoded asynchronously.
+   */
+  classifySync(image: RawPixels, options?: ClassifyOptions & { readonly timings?: false | undefined }): Prediction[];
+  classifySync(image: RawPixels, options: ClassifyOptions & { readonly timings: true }): Classification;
+  classifySync(image: RawPixels, options?: ClassifyOptions): Prediction[] | Classification {
+    const { top, signal, timings } = this.#checkClassify(options);
+    signal?.throwIfAborted();
+    const pixels = checkSyncImage(image);
+    const logits = new Float32Array(this.#facts.classes);
+    const times = this.#pixelsSync(pixels, logits, 'logits');
+    const predictions = bestOf(logits, top, this.#labels);
+    return timings ? { predictions, milliseconds: { decode: 0, prepare: times.prepare, infer: times.infer } } : predictions;
+  }
+
+  /**
+   * Runs normalised RGB images: images x height x width x 3 numbers ('nhwc') or images x 3 x height x
+   * width ('nchw'). Returns images x classes logits, in `output` if given. The input is copied before
+   * the call returns, so its buffer may be reused, transferred or resized at once.
+   *
+   * Rejects with ERR_INVALID_ARGUMENT for a wrong length and for NaN or infinite numbers, ERR_CLOSED,
+   * or the signal's reason. Finite numbers give what float32 arithmetic makes of them.
+   *
+   * @example const logits = await model.run(new Float32Array(224 * 224 * 3));
+   */
+  async run(input: Float32Array, options?: RunOptions): Promise<Float32Array> {
+    const call = this.#checkRun(input, options);
+    await this.#start(call.signal, (session, id) => session.run(input, call.output, { ...call.shape, output: 'logits' }, id));
+    return call.output;
+  }
+
+  /** The same at once; blocks the calling thread. The signal is looked at before the run only. */
+  runSync(input: Float32Array, options?: RunOptions): Float32Array {
+    const call = this.#checkRun(input, options);
+    call.signal?.throwIfAborted();
+    this.#sync((session) => session.runSync(input, call.output, { ...call.shape, output: 'logits' }));
+    return call.output;
+  }
+
+  /**
+   * The pooled features before the classifier, `info.features` numbers, of an image as classify()
+   * takes it, or of one normalised tensor (height x width x 3 at the model's resolution).
+   */
+  async embed(input: ImageSource | Float32Array, options?: EmbedOptions): Promise<Float32Array> {
+    const signal = checkSignal(checkOptions<EmbedOptions>('the embed options', options, ['signal']).signal);
+    const output = new Float32Array(this.#facts.features);
+    if (input instanceof Float32Array) {
+      const shape = this.#checkOneTensor(input);
+      await this.#start(signal, (session, id) => session.run(input, output, shape, id));
+    } else {
+      await this.#pixels(input, output, 'embedding', signal);
+    }
+    return output;
+  }
+
+  /** The same at once, for raw pixels or one tensor. */
+  embedSync(input: RawPixels | Float32Array): Float32Array {
+    const output = new Float32Array(this.#facts.features);
+    if (input instanceof Float32Array) {
+      const shape = this.#checkOneTensor(input);
+      this.#sync((session) => session.runSync(input, output, shape));
+    } else {
+      this.#pixelsSync(checkSyncImage(input), output, 'embedding');
+    }
+    return output;
+  }
+
+  /**
+   * Frees the model's memory and threads. Calls that are pending reject with ERR_CLOSED at once, and
+   * later calls do too; closing again does nothing. The promise resolves when everything is free: at
+   * most one block of the network later.
+   */
+  close(): Promise<void> {
+    if (this.#session !== undefined) {
+      this.#native = this.#session.info();
+      this.#closing = this.#session.close();
+      this.#session = undefined;
+    }
+    return this.#closing ?? Promise.resolve();
+  }
+
+  [Symbol.dispose](): void {
+    void this.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  // ---- checked arguments ----------------------------------------------------------------------------
+
+  #checkClassify(options: ClassifyOptions | undefined): { top: number; signal: AbortSignal | undefined; timings: boolean } {
+    const { classes } = this.#facts;
+    const given = checkOptions<ClassifyOptions>('the classify options', options, ['top', 'signal', 'timings']);
+    return {
+      top: given.top === undefined ? Math.min(5, classes) : checkInteger('top', given.top, 1, classes),
+      signal: checkSignal(given.signal),
+      timings: given.timings === undefined ? false : checkBoolean('timings', given.timings),
+    };
+  }
+
+  #checkRun(input: unknown, options: RunOptions | undefined) {
+    const { resolution, classes } = this.#facts;
+    const given = checkOptions<RunOptions>('the run options', options, ['layout', 'height', 'width', 'output', 'signal']);
+    const height = given.height === undefined ? resolution : checkInteger('height', given.height, 1, kMaxSide);
+    const width = given.width === undefined ? resolution : checkInteger('width', given.width, 1, kMaxSide);
+    const layout = given.layout === undefined ? 'nhwc' : checkOneOf('layout', given.layout, ['nhwc', 'nchw']);
+    const signal = checkSignal(given.signal);
+    this.#open();
+    const images = checkTensor(input, height, width);
+    return { shape: { height, width, layout }, output: checkOutput(given.output, images, classes), signal };
+  }
+
+  #checkOneTensor(input: Float32Array) {
+    const { resolution } = this.#facts;
+    const images = checkTensor(input, resolution, resolution);
+    if (images !== 1) throw invalidArgument('the tensor to embed', 'one image', `${images} images`);
+    return { height: resolution, width: resolution, layout: 'nhwc', output: 'embedding' } as const;
+  }
+
+  // ---- calls into the session -----------------------------------------------------------------------
+
+  #open(): NativeSession {
+    if (this.#session !== undefined) return this.#session;
+    throw new EfficientNetError('ERR_CLOSED', 'The model is closed: load it again to use it');
+  }
+
+  /** Runs one job; up to the call of `start` everything happens before this returns. */
+  async #start<T>(signal: AbortSignal | undefined, start: (session: NativeSession, id: number) => Promise<T>): Promise<T> {
+    signal?.throwIfAborted();
+    const session = this.#open();
+    const id = (this.#lastId = (this.#lastId % kLargestId) + 1);
+    const cancel = (): void => session.cancel(id);
+    try {
+      const pending = start(session, id);
+      signal?.addEventListener('abort', cancel, { once: true });
+      return await pending;
+    } catch (error) {
+      if (nativeCode(error) === 'ERR_CANCELLED') throw signal?.reason;
+      throw fromNative(error);
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+
+  #sync<T>(call: (session: NativeSession) => T): T {
+    const session = this.#open();
+    try {
+      return call(session);
+    } catch (error) {
+      throw fromNative(error);
+    }
+  }
+
+  /** Milliseconds that decoding took, and the session's own. */
+  async #pixels(
+    image: ImageSource,
+    output: Float32Array,
+    wanted: Wanted,
+    signal: AbortSignal | undefined,
+  ): Promise<NativeTimings & { readonly decode: number }> {
+    signal?.throwIfAborted();
+    this.#open();
+    const started = performance.now();
+    // Raw pixels go to the session, which copies them, before this call first returns.
+    const decoded = rawPixels(image) ?? (await decodeImage(image, { signal }));
+    const decode = performance.now() - started;
+    const times = await this.#start(signal, (session, id) =>
+      session.runPixels(decoded.data, output, decoded, this.#facts.recipe, wanted, id),
+    );
+    return { ...times, decode };
+  }
+
+  #pixelsSync(decoded: DecodedImage, output: Float32Array, wanted: Wanted): NativeTimings {
+    return this.#sync((session) => session.runPixelsSync(decoded.data, output, decoded, this.#facts.recipe, wanted));
+  }
+
+  async #classifyOne(image: ImageSource, top: number, signal: AbortSignal | undefined): Promise<Classification> {
+    const logits = new Float32Array(this.#facts.classes);
+    const { decode, prepare, infer } = await this.#pixels(image, logits, 'logits', signal);
+    return { predictions: bestOf(logits, top, this.#labels), milliseconds: { decode, prepare, infer } };
+  }
+
+  /** A failure ends the call: images not begun are left, and the error names its image. */
+  async #classifyAll(images: readonly ImageSource[], top: number, signal: AbortSignal | undefined): Promise<Classification[]> {
+    const results: Classification[] = new Array<Classification>(images.length);
+    let next = 0;
+    const lane = async (): Promise<void> => {
+      for (let at = next++; at < images.length; at = next++) {
+        try {
+          results[at] = await this.#classifyOne(images[at] as ImageSource, top, signal);
+        } catch (error) {
+          next = images.length;
+          throw error instanceof EfficientNetError
+            ? new EfficientNetError(error.code, `images[${at}]: ${error.message}`, { cause: error })
+            : error;
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(kInFlight, images.length) }, lane));
+    return results;
+  }
+}
+
+function isList(value: ImageSource | readonly ImageSource[]): value is readonly ImageSource[] {
+  return Array.isArray(value);
+}
+
+function checkSignal(signal: unknown): AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return signal;
+  throw invalidArgument('signal', 'an AbortSignal', signal);
+}
+
+function checkSyncImage(image: unknown): DecodedImage {
+  const pixels = rawPixels(image);
+  if (pixels !== undefined) return pixels;
+  throw invalidArgument('image', 'raw pixels { data, width, height, channels } (only classify and embed decode files)', image);
+}
+
+/** The number of images in a tensor. */
+function checkTensor(input: unknown, height: number, width: number): number {
+  if (!(input instanceof Float32Array)) throw invalidArgument('input', 'a Float32Array', input);
+  const one = height * width * 3;
+  const images = input.length / one;
+  if (images >= 1 && Number.isInteger(images)) return images;
+  throw new EfficientNetError(
+    'ERR_INVALID_ARGUMENT',
+    `Expected ${one} numbers for input (${height} x ${width} x 3), or a multiple of it for several images, ` +
+      `but received ${input.length}: give height and width if they are not the model's`,
+  );
+}
+
+function checkOutput(output: unknown, images: number, classes: number): Float32Array {
+  const length = images * classes;
+  if (output === undefined) return new Float32Array(length);
+  if (output instanceof Float32Array && output.length === length) return output;
+  const found = output instanceof Float32Array ? `one of ${output.length}` : output;
+  throw invalidArgument('output', `a Float32Array of ${length} numbers (${images} x ${classes})`, found);
+}

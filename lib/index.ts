@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The package's public surface: exports only.
+
+export { load, EfficientNet, type LoadOptions, type Model } from './model.js';
+export type { Classification, ClassifyOptions, EmbedOptions, ModelInfo, Prediction, RunOptions } from './efficientnet.js';
+export type { ImageSource, PixelChannels, RawPixels } from './image.js';
+export type { Crop, Filter, Recipe, RecipeOptions } from './recipe.js';
+export { EfficientNetError, type ErrorCode } from './errors.js';
+
+export { cpu, type CpuReport, type Isa } from './cpu.js';
+export { catalogue, type CatalogueEntry, type FetchProgress } from './catalogue.js';
+
+export { architectures, type Architecture, type BaseNetwork, type Stage } from './architectures.js';
+export { coefficients, type Coefficients, type EfficientNetName } from './scaling.js';
+export {
+  buildNetwork,
+  type Activation,
+  type HeadBlock,
+  type MBConvBlock,
+  type Network,
+  type NetworkOptions,
+  type Padding,
+  type StemBlock,
+} from './network.js';
+export { describe, type FeatureShape, type LayerDescription, type NetworkDescription } from './describe.js';
