@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Packing, element by element against the layouts that pack.h describes; buffers end at guard pages.
+#include "kernels/pack.h"
+
+#include "tester.h"
+
+namespace effnet {
+namespace test {
+namespace {
+
+constexpr int kLanes[] = {4, 8, 16};
+
+// Element (channel, input) of the matrix lies where gemm_args says; everything is written once.
+void test_panels(tester& t, random_source& random) {
+  for (int lanes : kLanes)
+    for (int panel_vectors = 1; panel_vectors <= kMaxPanelVectors; ++panel_vectors)
+      for (int n : {1, lanes - 1, lanes, lanes + 1, panel_vectors * lanes, panel_vectors * lanes + 1,
+                    3 * panel_vectors * lanes - lanes})
+        for (int k : {1, 2, 27, 40}) {
+          test_case c(t, "pack_panels", {{"lanes", lanes}, {"panel", panel_vectors}, {"n", n}, {"k", k}});
+          const panels p = make_panels(k, n, lanes, panel_vectors);
+          const int vectors = (n + lanes - 1) / lanes, panel_width = panel_vectors * lanes;
+          c.check(p.vectors == vectors && p.count() == (vectors + panel_vectors - 1) / panel_vectors, "wrong counts");
+          c.check(p.size() == size_t(vectors) * lanes * k, "wrong size");
+          const std::vector<float> src = random.floats(size_t(n) * k);
+          buffer dst(p.size(), edge::end, lanes);
+          pack_panels(src.data(), n, p, dst.data());
+          reference::vector expected(dst.size(), kUntouched);
+          for (int channel = 0; channel < vectors * lanes; ++channel)
+            for (int i = 0; i < k; ++i) {
+              const int panel = channel / panel_width;
+              const int width = std::min(panel_width, vectors * lanes - panel * panel_width);
+              const size_t at = size_t(panel) * panel_width * k + size_t(i) * width + channel % panel_width;
+              expected[at] = {channel < n ? src[size_t(channel) * k + i] : 0.0, 0};
+            }
+          c.check_buffer(dst, expected, "panels");
+          c.check(p.stride() == ptrdiff_t(panel_width) * k, "wrong stride");
+        }
+}
+
+void test_stem(tester& t, random_source& random) {
+  for (int n : {1, 3, 32})
+    for (int in : {1, 3})
+      for (int kernel : {1, 3, 5}) {
+        test_case c(t, "interleave_stem", {{"n", n}, {"in", in}, {"kernel", kernel}});
+        const size_t count = size_t(n) * in * kernel * kernel;
+        const std::vector<float> src = random.floats(count);
+        buffer dst(count, edge::end);
+        interleave_stem(src.data(), n, in, kernel, dst.data());
+        reference::vector expected(count, kUntouched);
+        for (int o = 0; o < n; ++o)
+          for (int y = 0; y < kernel; ++y)
+            for (int x = 0; x < kernel; ++x)
+              for (int ch = 0; ch < in; ++ch)
+                expected[((size_t(o) * kernel + y) * kernel + x) * in + ch] = {
+                    src[((size_t(o) * in + ch) * kernel + y) * kernel + x], 0};
+        c.check_buffer(dst, expected, "stem");
+      }
+}
+
+void test_depthwise(tester& t, random_source& random) {
+  for (int lanes : kLanes)
+    for (int channels : {1, lanes - 1, lanes, lanes + 1, 3 * lanes - 1})
+      for (int taps : {9, 25}) {
+        test_case c(t, "pack_depthwise", {{"lanes", lanes}, {"channels", channels}, {"taps", taps}});
+        const int padded = (channels + lanes - 1) / lanes * lanes;
+        const std::vector<float> src = random.floats(size_t(channels) * taps);
+        buffer dst(size_t(padded) * taps, edge::end, lanes);
+        pack_depthwise(src.data(), channels, taps, lanes, dst.data());
+        reference::vector expected(dst.size(), kUntouched);
+        for (int channel = 0; channel < padded; ++channel)
+          for (int tap = 0; tap < taps; ++tap)
+            expected[size_t(channel / lanes) * taps * lanes + size_t(tap) * lanes + channel % lanes] = {
+                channel < channels ? src[size_t(channel) * taps + tap] : 0.0, 0};
+        c.check_buffer(dst, expected, "depthwise");
+      }
+}
+
+void test_vector(tester& t, random_source& random) {
+  for (int lanes : kLanes)
+    for (int n = 1; n <= 2 * lanes + 1; ++n) {
+      test_case c(t, "pack_vector", {{"lanes", lanes}, {"n", n}});
+      const std::vector<float> src = random.floats(n);
+      buffer dst(size_t(n + lanes - 1) / lanes * lanes, edge::end, lanes);
+      pack_vector(src.data(), n, lanes, dst.data());
+      reference::vector expected(dst.size(), {0, 0});
+      for (int i = 0; i < n; ++i) expected[i] = {src[i], 0};
+      c.check_buffer(dst, expected, "vector");
+    }
+}
+
+}  // namespace
+}  // namespace test
+}  // namespace effnet
+
+int main() {
+  using namespace effnet;
+  using namespace effnet::test;
+  tester t("pack_test");
+  random_source random(17);
+  test_panels(t, random);
+  t.expect_count("panels", 3 * 4 * 7 * 4);
+  test_stem(t, random);
+  t.expect_count("stem", 3 * 2 * 3);
+  test_depthwise(t, random);
+  t.expect_count("depthwise", 3 * 5 * 2);
+  test_vector(t, random);
+  t.expect_count("vector", 9 + 17 + 33);
+  return t.finish();
+}
