@@ -9,7 +9,7 @@
 
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { load } from '../lib/index.js';
+import { load, type Isa } from '../lib/index.js';
 
 interface OrtTensor {
   readonly data: Float32Array;
@@ -69,7 +69,7 @@ async function main(): Promise<void> {
   const packageName = 'onnxruntime-node'; // not a dependency: resolved at run time only
   const ort = (await import(packageName)) as Ort;
 
-  const model = await load({ architecture: values.network, weights: `${file}.pth`, threads, ...(values.isa ? { isa: values.isa } : {}) });
+  const model = await load({ architecture: values.network, weights: `${file}.pth`, threads, ...(values.isa ? { isa: values.isa as Isa } : {}) });
   const session = await ort.InferenceSession.create(`${file}.onnx`, {
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
