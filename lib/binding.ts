@@ -5,14 +5,18 @@
 import { resolve } from 'node:path';
 
 import { EfficientNetError, type ErrorCode } from './errors.js';
-import type { DecodedImage } from './image.js';
 import type { Network } from './network.js';
 import type { Recipe } from './recipe.js';
 import type { FoldedWeights } from './weights.js';
 
 export type Isa = 'scalar' | 'avx2' | 'avx512' | 'neon';
-/** Where the pixels of a byte array lie. */
-export type NativePixels = Omit<DecodedImage, 'data'>;
+/** How the pixels of a byte array lie, 8 bits per channel; `stride` bytes from one row to the next. */
+export interface NativePixels {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: 'rgb' | 'rgba' | 'bgra' | 'gray';
+  readonly stride: number;
+}
 
 export type Wanted = 'logits' | 'embedding';
 
@@ -190,8 +194,8 @@ function loadMessage(failures: readonly string[]): string {
   return (
     `The native addon could not be loaded on ${process.platform}-${process.arch}, Node ${process.versions.node}. Tried:\n` +
     failures.map((line) => `  ${line}\n`).join('') +
-    `To build it: install ${tools}, then run "npm run build" in the repository. ` +
-    'To use a binary from elsewhere: set EFFICIENTNET_SIMD_BINARY to its path'
+    `To build it: install ${tools}, then run "npm run build" in the repository, or "npx efficientnet-simd-build" where ` +
+    'the package is installed. To use a binary from elsewhere: set EFFICIENTNET_SIMD_BINARY to its path'
   );
 }
 

@@ -4,7 +4,7 @@
 
 import { addon, fromNative, type Addon, type Isa, type NativeSession } from './binding.js';
 import { resolveModel, type FetchProgress } from './catalogue.js';
-import { checkFinite, checkInteger, checkOneOf, checkOptions, checkString, invalidArgument } from './check.js';
+import { checkBoolean, checkFinite, checkInteger, checkOneOf, checkOptions, checkString, invalidArgument } from './check.js';
 import { describe } from './describe.js';
 import { EfficientNet, type ModelFacts } from './efficientnet.js';
 import { EfficientNetError } from './errors.js';
@@ -117,6 +117,7 @@ function checkWeights(weights: unknown): string | URL | Uint8Array | undefined {
 function checkRunning(o: Partial<LoadOptions>) {
   if (o.signal !== undefined && !(o.signal instanceof AbortSignal)) throw invalidArgument('signal', 'an AbortSignal', o.signal);
   if (o.onProgress !== undefined && typeof o.onProgress !== 'function') throw invalidArgument('onProgress', 'a function', o.onProgress);
+  if (o.offline !== undefined) checkBoolean('offline', o.offline);
   return {
     threads: o.threads === undefined ? addon().cpu().cores : checkInteger('threads', o.threads, 1, kMaxThreads),
     isa: o.isa === undefined ? undefined : checkOneOf<Isa>('isa', o.isa, ['scalar', 'avx2', 'avx512', 'neon']),

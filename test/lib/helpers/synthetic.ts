@@ -9,11 +9,13 @@ import { canonicalMetadata, canonicalTensors, type FoldedWeights } from '../../.
 
 /** Uniform numbers in [-1, 1) from a 32-bit linear congruence. */
 export function noise(length: number, seed: number): Float32Array {
+  const values = new Float32Array(length);
   let state = seed >>> 0;
-  return Float32Array.from({ length }, () => {
+  for (let i = 0; i < length; i++) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 31 - 1;
-  });
+    values[i] = state / 2 ** 31 - 1;
+  }
+  return values;
 }
 
 /** Transfers the memory of an array elsewhere, as posting it to a worker does. */
@@ -61,7 +63,9 @@ export function syntheticWeights(network: Network, seed = 1): FoldedWeights {
   // Uniform numbers have a third of their bound's square as variance: this keeps a layer's as it was.
   const tensor = (size: number, fanIn: number): Float32Array => {
     const bound = Math.sqrt(3 / fanIn);
-    return noise(size, next++).map((value) => value * bound);
+    const values = noise(size, next++);
+    for (let i = 0; i < size; i++) values[i] = (values[i] ?? 0) * bound;
+    return values;
   };
   const bias = (size: number): Float32Array => tensor(size, 300);
   const { stem, head } = network;
