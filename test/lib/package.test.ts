@@ -156,6 +156,20 @@ describe('the published package', function () {
       assert.match(version, new RegExp(`\\b${own.replaceAll('.', '\\.')}\\b`));
     });
 
+    /** Type-checks files of the consumer's folder as a user would, strictly and with library checks. */
+    function compile(files: Readonly<Record<string, string>>): void {
+      for (const [name, text] of Object.entries(files)) writeFileSync(join(consumer, name), text);
+      const settings = {
+        compilerOptions: {
+          target: 'es2022', lib: ['es2023', 'esnext.disposable'], module: 'nodenext', strict: true, noEmit: true,
+          skipLibCheck: false, types: ['node'], typeRoots: [join(root, 'node_modules', '@types')],
+        },
+        files: Object.keys(files),
+      };
+      writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify(settings));
+      succeed(process.execPath, [join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc'), '-p', consumer], consumer);
+    }
+
     it('has types for both, strict, without skipping library checks', () => {
       const body = `
         using model = await load({ architecture: 'b0', threads: 1 });
@@ -164,18 +178,16 @@ describe('the published package', function () {
         console.log(found, logits);
       `;
       const wrong = "\n// @ts-expect-error: threads is a number\nvoid load({ architecture: 'b0', threads: 'many' });\n";
-      writeFileSync(join(consumer, 'use.mts'), `import { load } from 'efficientnet-simd';\n${body}${wrong}`);
-      writeFileSync(join(consumer, 'use.cts'),
-        `import { load } from 'efficientnet-simd';\nasync function main(): Promise<void> {${body}}\nvoid main();\n${wrong}`);
-      const settings = {
-        compilerOptions: {
-          target: 'es2022', lib: ['es2023', 'esnext.disposable'], module: 'nodenext', strict: true, noEmit: true,
-          skipLibCheck: false, types: ['node'], typeRoots: [join(root, 'node_modules', '@types')],
-        },
-        files: ['use.mts', 'use.cts'],
-      };
-      writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify(settings));
-      succeed(process.execPath, [join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc'), '-p', consumer], consumer);
+      compile({
+        'use.mts': `import { load } from 'efficientnet-simd';\n${body}${wrong}`,
+        'use.cts': `import { load } from 'efficientnet-simd';\nasync function main(): Promise<void> {${body}}\nvoid main();\n${wrong}`,
+      });
+    });
+
+    it('is used in the README as its types allow', () => {
+      const examples = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^```ts\n(.*?)^```$/gms)].map((match) => match[1] ?? '');
+      assert.ok(examples.length >= 5, `${examples.length} examples found`);
+      compile(Object.fromEntries(examples.map((text, i) => [`readme-${i}.mts`, text])));
     });
   });
 });
