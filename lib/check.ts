@@ -20,7 +20,7 @@ export function describeValue(value: unknown): string {
     case 'number':
       return Object.is(value, -0) ? '-0' : String(value);
     case 'bigint':
-      return `${String(value)}n of type bigint`;
+      return value < 2n ** 64n && value > -(2n ** 64n) ? `${String(value)}n of type bigint` : 'a bigint of more than 64 bits';
     case 'boolean':
     case 'undefined':
       return String(value);

@@ -2,7 +2,7 @@
 // What a network costs: for each layer its shapes at a given input size, its parameters and its
 // multiply-accumulates. Arithmetic on the definition only; nothing is measured.
 
-import { checkInteger } from './check.js';
+import { checkInteger, invalidArgument } from './check.js';
 import type { Network } from './network.js';
 
 /** Channels, height, width. */
@@ -36,6 +36,9 @@ export interface NetworkDescription {
  * @example describe(buildNetwork('b0')).parameters // 5288548
  */
 export function describe(network: Network, height?: number, width?: number): NetworkDescription {
+  if (typeof network !== 'object' || network === null || !Array.isArray(network.blocks)) {
+    throw invalidArgument('network', 'a network as buildNetwork makes it', network);
+  }
   const rows = checkInteger('height', height ?? network.resolution, 1, 65_536);
   const columns = checkInteger('width', width ?? rows, 1, 65_536);
   const layers: LayerDescription[] = [];

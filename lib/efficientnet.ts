@@ -2,6 +2,8 @@
 // The loaded model: images and tensors in, predictions, logits and embeddings out. Checks arguments
 // and joins decoding, the addon's session and labels; how a model is loaded is in model.ts.
 
+import { types } from 'node:util';
+
 import { fromNative, nativeCode, type Isa, type NativeSession, type NativeTimings, type Wanted } from './binding.js';
 import { checkBoolean, checkInteger, checkOneOf, checkOptions, invalidArgument } from './check.js';
 import { EfficientNetError } from './errors.js';
@@ -101,6 +103,7 @@ export class EfficientNet {
 
   /** For load(): use that. */
   constructor(parts: ModelParts) {
+    if (typeof parts?.session?.info !== 'function') throw invalidArgument('EfficientNet', 'what load() passes (call load() instead)', parts);
     this.#session = parts.session;
     this.#facts = parts.facts;
     this.#labels = parts.labels;
@@ -187,7 +190,7 @@ export class EfficientNet {
   async embed(input: ImageSource | Float32Array, options?: EmbedOptions): Promise<Float32Array> {
     const signal = checkSignal(checkOptions<EmbedOptions>('the embed options', options, ['signal']).signal);
     const output = new Float32Array(this.#facts.features);
-    if (input instanceof Float32Array) {
+    if (types.isFloat32Array(input)) {
       const shape = this.#checkOneTensor(input);
       await this.#start(signal, (session, id) => session.run(input, output, shape, id));
     } else {
@@ -199,7 +202,7 @@ export class EfficientNet {
   /** The same at once, for raw pixels or one tensor. */
   embedSync(input: RawPixels | Float32Array): Float32Array {
     const output = new Float32Array(this.#facts.features);
-    if (input instanceof Float32Array) {
+    if (types.isFloat32Array(input)) {
       const shape = this.#checkOneTensor(input);
       this.#sync((session) => session.runSync(input, output, shape));
     } else {
@@ -256,8 +259,13 @@ export class EfficientNet {
 
   #checkOneTensor(input: Float32Array) {
     const { resolution } = this.#facts;
-    const images = checkTensor(input, resolution, resolution);
-    if (images !== 1) throw invalidArgument('the tensor to embed', 'one image', `${images} images`);
+    const one = resolution * resolution * 3;
+    if (input.length !== one) {
+      throw new EfficientNetError(
+        'ERR_INVALID_ARGUMENT',
+        `Expected ${one} numbers in the tensor to embed (one image of ${resolution} x ${resolution} x 3) but received ${input.length}`,
+      );
+    }
     return { height: resolution, width: resolution, layout: 'nhwc', output: 'embedding' } as const;
   }
 
@@ -325,7 +333,10 @@ export class EfficientNet {
   }
 
   /** A failure ends the call: images not begun are left, and the error names its image. */
-  async #classifyAll(images: readonly ImageSource[], top: number, signal: AbortSignal | undefined): Promise<Classification[]> {
+  async #classifyAll(given: readonly ImageSource[], top: number, signal: AbortSignal | undefined): Promise<Classification[]> {
+    signal?.throwIfAborted();
+    this.#open(); // also where there is nothing to do
+    const images = [...given]; // the caller may go on changing the list
     const results: Classification[] = new Array<Classification>(images.length);
     let next = 0;
     const lane = async (): Promise<void> => {
@@ -362,7 +373,8 @@ function checkSyncImage(image: unknown): DecodedImage {
 
 /** The number of images in a tensor. */
 function checkTensor(input: unknown, height: number, width: number): number {
-  if (!(input instanceof Float32Array)) throw invalidArgument('input', 'a Float32Array', input);
+  // By internal slots: what merely inherits from Float32Array holds no numbers, and arrays of other realms do.
+  if (!types.isFloat32Array(input)) throw invalidArgument('input', 'a Float32Array', input);
   const one = height * width * 3;
   const images = input.length / one;
   if (images >= 1 && Number.isInteger(images)) return images;
@@ -376,7 +388,8 @@ function checkTensor(input: unknown, height: number, width: number): number {
 function checkOutput(output: unknown, images: number, classes: number): Float32Array {
   const length = images * classes;
   if (output === undefined) return new Float32Array(length);
-  if (output instanceof Float32Array && output.length === length) return output;
-  const found = output instanceof Float32Array ? `one of ${output.length}` : output;
-  throw invalidArgument('output', `a Float32Array of ${length} numbers (${images} x ${classes})`, found);
+  const expected = `a Float32Array of ${length} numbers (${images} x ${classes})`;
+  if (!types.isFloat32Array(output)) throw invalidArgument('output', expected, output);
+  if (output.length === length) return output;
+  throw new EfficientNetError('ERR_INVALID_ARGUMENT', `Expected ${expected} for output but received one of ${output.length} numbers`);
 }

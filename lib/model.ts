@@ -2,6 +2,8 @@
 // Loading a model: from a name or a checkpoint to a packed network. What a loaded model does is in
 // efficientnet.ts.
 
+import { types } from 'node:util';
+
 import { addon, fromNative, type Addon, type Isa, type NativeSession } from './binding.js';
 import { resolveModel, type FetchProgress } from './catalogue.js';
 import { checkBoolean, checkFinite, checkInteger, checkOneOf, checkOptions, checkString, invalidArgument } from './check.js';
@@ -95,7 +97,8 @@ function checkLoad(source: unknown, options: LoadOptions | undefined): CheckedLo
     throw invalidArgument('the second argument of load', 'nothing after an options object', options);
   }
   if (given === undefined) throw invalidArgument('load', "a model's name or an options object", given);
-  const o = checkOptions<LoadOptions>('the load options', given, known);
+  // Copied, so that a getter runs once and what was checked is what is used.
+  const o = { ...checkOptions<LoadOptions>('the load options', given, known) };
   if (typeof source === 'string' && o.architecture !== undefined) {
     throw invalidArgument('architecture', 'no second name beside the first argument of load', o.architecture);
   }
@@ -108,9 +111,14 @@ function checkLoad(source: unknown, options: LoadOptions | undefined): CheckedLo
 }
 
 function checkWeights(weights: unknown): string | URL | Uint8Array | undefined {
-  if (weights === undefined || (typeof weights === 'string' && weights !== '')) return weights;
-  if (weights instanceof URL || weights instanceof Uint8Array) return weights;
-  if (weights instanceof ArrayBuffer) return new Uint8Array(weights);
+  const text = typeof weights === 'string' || weights instanceof URL ? String(weights) : '';
+  if (/^(https?|data|blob|ftp):/i.test(text)) {
+    const message = `Expected a path, a file URL or a file's bytes for weights but received the URL ${text.slice(0, 80)}; download it first`;
+    throw new EfficientNetError('ERR_INVALID_ARGUMENT', message);
+  }
+  if (weights === undefined || (typeof weights === 'string' && weights !== '') || weights instanceof URL) return weights;
+  if (types.isUint8Array(weights)) return weights instanceof Uint8Array ? weights : new Uint8Array(weights); // another realm's
+  if (types.isAnyArrayBuffer(weights)) return new Uint8Array(weights);
   throw invalidArgument('weights', "a path, a file URL or a file's bytes", weights);
 }
 
@@ -133,11 +141,13 @@ function checkConventions(o: Partial<LoadOptions>) {
 
 function labelsFor(labels: unknown, classes: number): readonly string[] | undefined {
   if (labels === undefined) return classes === imagenetLabels.length ? imagenetLabels : undefined;
-  if (!Array.isArray(labels) || !labels.every((label) => typeof label === 'string')) {
-    throw invalidArgument('labels', 'an array of strings', labels);
-  }
-  if (labels.length !== classes) throw invalidArgument('labels', `${classes} names, one for each class of the checkpoint`, labels);
-  return [...labels];
+  if (!Array.isArray(labels)) throw invalidArgument('labels', 'an array of strings', labels);
+  const names = Array.from<unknown>(labels); // a copy in which holes are undefined
+  names.forEach((name, i) => {
+    if (typeof name !== 'string') throw invalidArgument(`labels[${i}]`, 'a string', name);
+  });
+  if (names.length !== classes) throw invalidArgument('labels', `${classes} names (one for each class of the checkpoint)`, labels);
+  return names as string[];
 }
 
 // ---- steps --------------------------------------------------------------------------------------------

@@ -159,7 +159,7 @@ export function checkRecipe(value: unknown, base: Recipe, name: string = 'recipe
   const checked = <T>(field: keyof RecipeOptions, otherwise: T, check: (name: string, value: unknown) => T): T =>
     given[field] === undefined ? otherwise : check(`${name}.${field}`, given[field]);
   const size = checked<number | undefined>('size', undefined, checkSide);
-  return {
+  const recipe: Recipe = {
     height: checked('height', size ?? base.height, checkSide),
     width: checked('width', size ?? base.width, checkSide),
     crop: checked('crop', base.crop, (field, crop) => checkOneOf<Crop>(field, crop, ['center', 'squash'])),
@@ -171,6 +171,13 @@ export function checkRecipe(value: unknown, base: Recipe, name: string = 'recipe
     mean: checked('mean', base.mean, (field, mean) => checkRgb(field, mean, false)),
     std: checked('std', base.std, (field, std) => checkRgb(field, std, true)),
   };
+  recipe.std.forEach((std, i) => {
+    // Black and white are the extremes; a tiny deviation or a vast mean would send them to infinity.
+    const mean = recipe.mean[i] ?? 0;
+    if ([0, 1].every((pixel) => Number.isFinite(Math.fround(Math.fround(pixel - mean) / Math.fround(std))))) return;
+    throw invalidArgument(name, `mean and std that give finite numbers (mean[${i}] is ${mean})`, std);
+  });
+  return recipe;
 }
 
 function checkSide(name: string, value: unknown): number {
@@ -179,7 +186,7 @@ function checkSide(name: string, value: unknown): number {
 
 function checkRgb(name: string, value: unknown, divisor: boolean): Rgb {
   if (!Array.isArray(value) || value.length !== 3) throw invalidArgument(name, 'three numbers (red, green, blue)', value);
-  const [red, green, blue] = value.map((number: unknown, i) => {
+  const [red, green, blue] = Array.from<unknown>(value).map((number, i) => {
     const one = checkFinite(`${name}[${i}]`, number);
     // Tested after rounding to single precision, in which the arithmetic is done.
     const rounded = Math.fround(one);

@@ -48,7 +48,8 @@ export async function main(): Promise<void> {
     // Whoever read the output wants no more of it ("| head"): no reason to complain.
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') process.exit();
-      throw error;
+      if (stream !== process.stderr) process.stderr.write(`efficientnet-simd: The output cannot be written (${error.code ?? error.message})\n`);
+      process.exit(1);
     });
   }
   const terminal = new Terminal(process.stdout, process.stderr, process.env);

@@ -4,7 +4,7 @@
 
 import { promises as fs } from 'node:fs';
 import { endianness } from 'node:os';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 
 import { systemCode, writeAtomic } from '../cache.js';
 import { EfficientNetError } from '../errors.js';
@@ -47,12 +47,13 @@ export const run: Command = {
     const { height = resolution, width = resolution } = size;
     // Before the model is fetched and loaded: a wrong file should not cost that.
     const pixels = await readInput(input, height, width);
+    const target = await outputTarget(output);
     const model = await openModel(values, terminal);
     try {
       const started = performance.now();
       const logits = await model.run(pixels, { layout, height, width });
       const milliseconds = performance.now() - started;
-      await writeAtomic(resolve(output), bytesOf(logits));
+      await writeAtomic(target, bytesOf(logits));
       const images = pixels.length / (height * width * CHANNELS);
       const classes = logits.length / images;
       if (values.has('json')) terminal.json({ input, output, images, classes, height, width, layout, milliseconds });
@@ -79,7 +80,12 @@ async function readInput(path: string, height: number, width: number): Promise<F
   const perImage = height * width * CHANNELS * BYTES;
   let bytes: Buffer;
   try {
-    const { size } = await fs.stat(path);
+    const found = await fs.stat(path);
+    if (!found.isFile()) {
+      const kind = found.isDirectory() ? 'a directory' : 'a pipe or a device';
+      throw new EfficientNetError('ERR_FILE', `Expected a regular file of float32 values at ${path} but it is ${kind}`);
+    }
+    const { size } = found;
     // Before it is read: a wrong file may be large.
     if (size === 0 || size % perImage !== 0) throw wrongLength(path, size, perImage, height, width);
     bytes = await fs.readFile(path);
@@ -91,6 +97,26 @@ async function readInput(path: string, height: number, width: number): Promise<F
   const floats = new Float32Array(bytes.length / BYTES);
   Buffer.from(floats.buffer).set(endianness() === 'LE' ? bytes : bytes.swap32());
   return floats;
+}
+
+/**
+ * The file to write: where `path` is a link, what it points to. A device, a pipe or a directory is
+ * refused, since the finished file is renamed to its place and would take theirs.
+ */
+async function outputTarget(path: string): Promise<string> {
+  const refuse = (found: string): EfficientNetError => new EfficientNetError('ERR_FILE', `Cannot write ${path}: ${found}; name a file`);
+  try {
+    const target = await fs.realpath(path);
+    const info = await fs.stat(target);
+    if (info.isFile()) return target;
+    throw refuse(info.isDirectory() ? 'it is a directory' : 'it is a pipe or a device');
+  } catch (cause) {
+    if (cause instanceof EfficientNetError) throw cause;
+    if (systemCode(cause) !== 'ENOENT') throw refuse(systemCode(cause) || String(cause));
+  }
+  if ((await fs.lstat(path).catch(() => undefined)) !== undefined) throw refuse('it is a link to nothing');
+  if ((await fs.stat(dirname(resolve(path))).catch(() => undefined)) === undefined) throw refuse('its folder does not exist');
+  return resolve(path);
 }
 
 function wrongLength(path: string, found: number, perImage: number, height: number, width: number): EfficientNetError {

@@ -118,7 +118,7 @@ async function readWholeFile(path: string, limit: number, inspect: (start: Uint8
     handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     const stats = await handle.stat();
     if (stats.isDirectory()) throw new EfficientNetError('ERR_FILE', 'Expected a file but this is a directory; name a file in it, such as model.json');
-    if (!stats.isFile()) throw new EfficientNetError('ERR_FILE', 'Expected a regular file');
+    if (!stats.isFile()) throw new EfficientNetError('ERR_FILE', 'Expected a regular file but this is a pipe or a device; save it to a file first');
     if (stats.size > limit) throw invalidCheckpoint(`Expected at most ${limit} bytes but the file has ${stats.size}`);
     const start = await readFully(handle, new Uint8Array(Math.min(stats.size, kSniffBytes)), 0);
     inspect(start);

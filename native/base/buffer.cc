@@ -42,7 +42,7 @@ status aligned_buffer::resize(size_t floats) {
   if (floats <= SIZE_MAX / sizeof(float) - kHugePage) data_ = static_cast<float*>(allocate(floats * sizeof(float)));
   if (data_ == nullptr) {
     return status::error(status_code::out_of_memory,
-                         "Expected " + std::to_string(floats / (1 << 18)) + " MB of memory, and the system refused");
+                         "Expected " + std::to_string(floats / (1 << 18)) + " MB of memory, and the system refused; use a smaller input or close other models");
   }
   std::memset(data_, 0, floats * sizeof(float));
   size_ = floats;

@@ -72,7 +72,7 @@ status execute_guarded(job* work, const std::atomic<bool>& stop) noexcept {
   } catch (const std::bad_alloc&) {
     return {status_code::out_of_memory, {}};
   } catch (...) {
-    return {status_code::unsupported, {}};
+    return {status_code::unsupported, "Internal error"};
   }
 }
 
@@ -236,7 +236,7 @@ void job_queue::drain() noexcept {
         settle(e.get(), nullptr, &why);
       }
     } catch (...) {
-      const failure why{"ERR_OUT_OF_MEMORY", {}};
+      const failure why{"ERR_OUT_OF_MEMORY", "Out of memory"};  // short enough to need none itself
       settle(e.get(), nullptr, &why);
     }
   }
