@@ -305,7 +305,9 @@ status executor::prepare(int height, int width) {
   try {
     plan next = make_plan(e.net(), height, width);
     e.current = plan();
-    if (next.floats > e.arena.size()) {
+    // Kept where it suffices, unless a much larger image has passed: its scratch, gigabytes at
+    // 4096 x 4096, would stay for good.
+    if (next.floats > e.arena.size() || next.floats < e.arena.size() / 16) {
       if (status s = e.arena.resize(next.floats); !s.ok()) return s;
     }
     e.current = std::move(next);

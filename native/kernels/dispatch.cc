@@ -9,6 +9,21 @@
 
 namespace effnet {
 
+namespace {
+
+status not_here(const std::string& origin, const std::string& wanted) {
+  const std::string brand = cpu_brand();
+  return status::error(status_code::unsupported,
+                       "Expected " + origin + " to name an instruction set of this CPU" +
+                           (brand.empty() ? "" : " (" + brand + ")") + ", but " + wanted +
+                           " is not available here; leave it out to use the best one that is");
+}
+
+// Of another processor's family, and so not in this binary.
+bool known_elsewhere(const std::string& name) { return name == "avx512" || name == "avx2" || name == "neon"; }
+
+}  // namespace
+
 const std::vector<const kernel_table*>& all_kernel_tables() {
   static const std::vector<const kernel_table*> tables = {
 #if defined(__x86_64__) || defined(_M_X64)
@@ -33,16 +48,13 @@ status pick_kernel_table(const std::string& name, const kernel_table** table) {
   std::string known;
   for (const kernel_table* t : all_kernel_tables()) {
     if (wanted.empty() ? runs_here(*t) : wanted == t->isa) {
-      if (!runs_here(*t)) {
-        return status::error(status_code::unsupported, "Expected " + origin + " to name an instruction set of this CPU, but " +
-                                                           wanted + " is not available here (" + cpu_brand() +
-                                                           "); leave it out to use the best one available");
-      }
+      if (!runs_here(*t)) return not_here(origin, wanted);
       *table = t;
       return status::success();
     }
     known += (known.empty() ? "" : ", ") + std::string(t->isa);
   }
+  if (known_elsewhere(wanted)) return not_here(origin, wanted);
   return status::error(status_code::invalid_argument,
                        "Expected " + origin + " to be one of " + known + " but received '" + wanted + "'");
 }

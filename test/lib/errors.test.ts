@@ -238,7 +238,7 @@ describe('bad input to load', () => {
   it('instruction sets that this CPU lacks, by option and by environment', async () => {
     const lacking = (['avx2', 'avx512', 'neon'] as const).find((isa) => !cpu().isas.some(({ name, present }) => name === isa && present));
     assert.ok(lacking !== undefined, 'no CPU has them all');
-    await fails(() => load({ weights: checkpoint, isa: lacking }), ['ERR_UNSUPPORTED', 'ERR_INVALID_ARGUMENT'], new RegExp(lacking));
+    await fails(() => load({ weights: checkpoint, isa: lacking }), 'ERR_UNSUPPORTED', new RegExp(lacking));
     const script = `
       const { load, cpu } = require(${JSON.stringify(join(__dirname, '../../lib/index.js'))});
       const { syntheticCheckpoint } = require(${JSON.stringify(join(__dirname, 'helpers/synthetic.js'))});
@@ -246,7 +246,7 @@ describe('bad input to load', () => {
         (e) => console.log(cpu().chosen, e.code, e.message));`;
     const ask = (isa: string): string =>
       execFileSync(process.execPath, ['-e', script], { encoding: 'utf8', env: { ...process.env, EFFICIENTNET_SIMD_ISA: isa } });
-    assert.match(ask(lacking), new RegExp(`^null ERR_\\w+ .*${lacking}`));
+    assert.match(ask(lacking), new RegExp(`^null ERR_UNSUPPORTED .*${lacking}`));
     assert.match(ask('mmx'), /^null ERR_INVALID_ARGUMENT .*mmx/);
     assert.match(ask('scalar'), /^scalar scalar/);
   });
