@@ -119,9 +119,10 @@ export class EfficientNet {
 
   /**
    * Labels an image: a path, a file URL, an encoded file's bytes, or raw pixels. The scores are the
-   * softmax over all classes. Raw pixels are copied before the call returns.
+   * softmax over all classes. Raw pixels of a single image are copied before the call returns.
    *
-   * Given several images, decodes one while another runs, and returns a list for each.
+   * Given several images, decodes one while another runs, and returns a list for each. Raw pixels
+   * among them must stay as they are until the call has finished.
    *
    * Rejects with ERR_INVALID_IMAGE or ERR_FILE for what cannot be read, ERR_INVALID_ARGUMENT,
    * ERR_MISSING_DEPENDENCY if an encoded image needs sharp, ERR_CLOSED, or the signal's reason.

@@ -32,7 +32,7 @@ export interface LoadOptions {
    * of a TensorFlow.js graph model. Without it the published weights of `architecture` are fetched
    * once and cached.
    */
-  readonly weights?: string | URL | Uint8Array | undefined;
+  readonly weights?: string | URL | Uint8Array | ArrayBuffer | undefined;
   /** Threads that work on one image, the model's own included; the cores of this process unless given. */
   readonly threads?: number | undefined;
   /** Forces an instruction set; else EFFICIENTNET_SIMD_ISA decides, else the best this CPU has. */
@@ -88,6 +88,7 @@ export async function load(source: string | LoadOptions, options?: LoadOptions):
 // ---- options ------------------------------------------------------------------------------------------
 
 interface CheckedLoad extends LoadOptions {
+  readonly weights: string | URL | Uint8Array | undefined;
   readonly threads: number;
 }
 

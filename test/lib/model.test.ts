@@ -9,10 +9,12 @@ import { pathToFileURL } from 'node:url';
 
 import { addon } from '../../lib/binding.js';
 import { decodeImage } from '../../lib/image.js';
-import { EfficientNet, load, type Model, type Prediction } from '../../lib/index.js';
+import { EfficientNet, load, type LoadOptions, type Model, type Prediction } from '../../lib/index.js';
+import { writeSafetensors } from '../../lib/formats/safetensors.js';
 import { imagenetLabels } from '../../lib/labels.js';
 import { bestOf } from '../../lib/scores.js';
 import { noise, syntheticCheckpoint } from './helpers/synthetic.js';
+import { syntheticB0 } from './synthetic.js';
 
 const chelsea = join(__dirname, '../../../test/images/chelsea.png');
 const coffee = join(__dirname, '../../../test/images/coffee.png');
@@ -139,6 +141,25 @@ describe('a model', () => {
     assert.equal(other.info.padding, 'symmetric');
     assert.equal(other.info.batchNormEpsilon, 0.5);
     assert.notDeepEqual(other.runSync(input), model.runSync(input));
+  });
+
+  it('warns where it can only guess the padding, and only there', async () => {
+    const bytes = writeSafetensors(syntheticB0('timm', 10).values());
+    const warned: (string | undefined)[] = [];
+    const listen = (warning: Error & { code?: string }): number => warned.push(warning.code);
+    process.on('warning', listen);
+    const padding = async (options: LoadOptions): Promise<string> => {
+      await using other = await load({ weights: bytes, ...options });
+      await new Promise((resolve) => setImmediate(resolve));
+      return other.info.padding;
+    };
+    assert.equal(await padding({ architecture: 'tf_efficientnet_b0' }), 'same');
+    assert.equal(await padding({ architecture: 'efficientnet_b0' }), 'symmetric');
+    assert.equal(await padding({ architecture: 'b0', padding: 'same', batchNormEpsilon: 1e-3 }), 'same');
+    assert.deepEqual(warned, []);
+    assert.equal(await padding({ architecture: 'b0' }), 'symmetric');
+    process.off('warning', listen);
+    assert.deepEqual(warned, ['EFFICIENTNET_SIMD_GUESS']);
   });
 
   it('names ImageNet\'s classes where there are 1,000', async () => {
