@@ -294,7 +294,6 @@ status executor::create(std::shared_ptr<const model> m, int threads, std::unique
 
 status executor::prepare(int height, int width) {
   impl& e = *impl_;
-  if (e.current.height == height && e.current.width == width) return status::success();
   for (const int side : {height, width}) {
     if (side < 1 || side > input_image::kMaxSide) {
       return status::error(status_code::invalid_argument, "Expected height and width to be 1 to " +
@@ -302,6 +301,7 @@ status executor::prepare(int height, int width) {
                                                               std::to_string(height) + " x " + std::to_string(width));
     }
   }
+  if (e.current.height == height && e.current.width == width) return status::success();
   try {
     plan next = make_plan(e.net(), height, width);
     e.current = plan();
