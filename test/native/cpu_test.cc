@@ -105,6 +105,24 @@ void test_forced(tester& t) {
     }
 }
 
+// Instruction sets of another processor family are known, only not here.
+void test_foreign(tester& t) {
+  for (const char* name : {"avx512", "avx2", "neon"}) {
+    test_case c(t, "foreign", {{"length", (long long)std::strlen(name)}});
+    const kernel_table* picked = nullptr;
+    bool compiled_in = false;
+    for (const kernel_table* table : all_kernel_tables()) compiled_in = compiled_in || std::strcmp(table->isa, name) == 0;
+    const status s = pick_kernel_table(name, &picked);
+    if (compiled_in) {
+      c.check(s.ok() == (picked != nullptr), "a table without success, or success without a table");
+      continue;
+    }
+    c.check(s.code == status_code::unsupported, "an instruction set of another processor must be unsupported");
+    c.check(s.message.find(name) != std::string::npos, "the message does not name the instruction set");
+    c.check(picked == nullptr, "a table was picked all the same");
+  }
+}
+
 void test_choice(tester& t) {
   {
     test_case c(t, "best", {});
@@ -207,6 +225,8 @@ int main() {
   t.expect_count("tables", 1 + tables);
   test_forced(t);
   t.expect_count("forced", 2 * tables);
+  test_foreign(t);
+  t.expect_count("foreign", 3);
   test_choice(t);
   t.expect_count("choice", 3 + 8 * 2);
   test_features(t);
