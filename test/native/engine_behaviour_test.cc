@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the engine promises besides numbers: errors that say what was expected, stopping between
+// blocks, no allocation after the first run of a size, inputs that are no numbers, models shared by
+// several executors, and the bordered input image.
+#include <chrono>
+#include <limits>
+#include <thread>
+
+#include "allocations.h"
+#include "random_network.h"
+#include "tester.h"
+
+namespace effnet {
+namespace test {
+namespace {
+
+std::unique_ptr<random_network> sample_network(const kernel_table& table) {
+  static random_source random(5);
+  const std::vector<block_shape> blocks = {
+      {0, 8, 3, 1, 4}, {24, 8, 5, 1, 3}, {25, 12, 3, 2, 0}, {table.lanes + 1, 12, 5, 2, 5}};
+  return std::make_unique<random_network>(random, padding::same, 8, blocks, 40, 21);
+}
+
+struct session {
+  std::shared_ptr<const model> m;
+  std::unique_ptr<executor> e;
+  input_image image;
+  std::vector<float> logits, embedding;
+
+  // 0 where it could not be made; the case has failed then.
+  bool make(test_case& c, const network& net, const kernel_table& table, int threads) {
+    if (!c.ok(model::create(net, table, &m)) || !c.ok(executor::create(m, threads, &e))) return false;
+    logits.assign(size_t(m->classes()), 0);
+    embedding.assign(size_t(m->features()), 0);
+    return true;
+  }
+  void fill(test_case& c, int height, int width, uint64_t seed) {
+    random_source random(seed);
+    c.ok(fill_image(image, random_pixels(random, height, width), height, width));
+  }
+  status run(const std::atomic<bool>* stop = nullptr) { return e->run(image, {logits.data(), embedding.data()}, stop); }
+};
+
+// The status must be an error of this code whose message holds all the given words.
+void expect_error(test_case& c, const status& s, status_code code, std::initializer_list<const char*> words) {
+  if (!c.check(!s.ok(), "expected an error, found success")) return;
+  c.check(s.code == code, ("wrong code with message: " + s.message).c_str());
+  for (const char* word : words)
+    c.check(s.message.find(word) != std::string::npos, ("expected '" + std::string(word) + "' in: " + s.message).c_str());
+}
+
+using breaker = void (*)(network&);
+struct broken {
+  const char* name;
+  breaker apply;
+  status_code code;
+  const char* word;
+};
+
+floats one_less(const floats& f) { return {f.data, f.size - 1}; }
+
+constexpr status_code kInvalid = status_code::invalid_argument, kUnsupported = status_code::unsupported;
+const broken kBroken[] = {
+    {"stem channels", [](network& n) { n.stem.in = 4; }, kUnsupported, "stem"},
+    {"stem kernel", [](network& n) { n.stem.kernel = 5; }, kUnsupported, "stem"},
+    {"stem stride", [](network& n) { n.stem.stride = 1; }, kUnsupported, "stem"},
+    {"stem outputs", [](network& n) { n.stem.out = 0; }, kInvalid, "stem"},
+    {"stem negative", [](network& n) { n.stem.out = -8; }, kInvalid, "stem"},
+    {"stem huge", [](network& n) { n.stem.out = std::numeric_limits<int>::max(); }, kInvalid, "stem"},
+    {"stem weights", [](network& n) { n.stem.weights = one_less(n.stem.weights); }, kInvalid, "stem"},
+    {"stem bias", [](network& n) { n.stem.bias = one_less(n.stem.bias); }, kInvalid, "stem"},
+    {"inputs", [](network& n) { ++n.blocks[1].in; }, kInvalid, "1"},
+    {"expanded", [](network& n) { ++n.blocks[1].expanded; }, kInvalid, "1"},
+    {"expanded alone", [](network& n) { ++n.blocks[0].expanded; }, kInvalid, "0"},
+    {"expanded zero", [](network& n) { n.blocks[1].expanded = 0; }, kInvalid, "1"},
+    {"expanded huge", [](network& n) { n.blocks[1].expanded = std::numeric_limits<int>::max(); }, kInvalid, "1"},
+    {"expand weights", [](network& n) { n.blocks[1].expand_weights = one_less(n.blocks[1].expand_weights); }, kInvalid, "expand"},
+    {"expand bias", [](network& n) { n.blocks[1].expand_bias = {}; }, kInvalid, "expand"},
+    {"depthwise weights", [](network& n) { n.blocks[2].depthwise_weights = {}; }, kInvalid, "depthwise"},
+    {"depthwise bias", [](network& n) { n.blocks[2].depthwise_bias = one_less(n.blocks[2].depthwise_bias); }, kInvalid, "depthwise"},
+    {"kernel", [](network& n) { n.blocks[2].kernel = 7; }, kUnsupported, "7"},
+    {"kernel even", [](network& n) { n.blocks[2].kernel = 4; }, kUnsupported, "4"},
+    {"stride", [](network& n) { n.blocks[2].stride = 3; }, kUnsupported, "3"},
+    {"stride zero", [](network& n) { n.blocks[2].stride = 0; }, kUnsupported, "0"},
+    {"squeeze negative", [](network& n) { n.blocks[0].squeeze = -1; }, kInvalid, "0"},
+    {"reduce weights", [](network& n) { n.blocks[0].reduce_weights = one_less(n.blocks[0].reduce_weights); }, kInvalid, "reduce"},
+    {"reduce bias", [](network& n) { n.blocks[0].reduce_bias = {}; }, kInvalid, "reduce"},
+    {"excite weights", [](network& n) { n.blocks[0].excite_weights = {}; }, kInvalid, "excite"},
+    {"excite bias", [](network& n) { n.blocks[0].excite_bias = one_less(n.blocks[0].excite_bias); }, kInvalid, "excite"},
+    {"project weights", [](network& n) { n.blocks[3].project_weights = {}; }, kInvalid, "project"},
+    {"project bias", [](network& n) { n.blocks[3].project_bias = one_less(n.blocks[3].project_bias); }, kInvalid, "project"},
+    {"project outputs", [](network& n) { n.blocks[3].out = 0; }, kInvalid, "project"},
+    {"residual stride", [](network& n) { n.blocks[2].residual = true; }, kInvalid, "residual"},
+    {"head inputs", [](network& n) { ++n.head.in; }, kInvalid, "head"},
+    {"head features", [](network& n) { n.head.features = 0; }, kInvalid, "head"},
+    {"head classes", [](network& n) { n.head.classes = -1; }, kInvalid, "classifier"},
+    {"head weights", [](network& n) { n.head.conv_weights = {}; }, kInvalid, "head"},
+    {"head bias", [](network& n) { n.head.conv_bias = {}; }, kInvalid, "head"},
+    {"classifier weights", [](network& n) { n.head.classifier_weights = one_less(n.head.classifier_weights); }, kInvalid, "classifier"},
+    {"classifier bias", [](network& n) { n.head.classifier_bias = {}; }, kInvalid, "classifier"},
+};
+constexpr long long kBrokenCount = 37;
+
+long long test_broken_networks(tester& t, const kernel_table& table) {
+  const auto r = sample_network(table);
+  for (const broken& b : kBroken) {
+    test_case c(t, b.name, {});
+    network net = r->net;
+    b.apply(net);
+    std::shared_ptr<const model> m;
+    expect_error(c, model::create(net, table, &m), b.code, {"Expected", b.word});
+    c.check(m == nullptr, "a model came out of a refused network");
+  }
+  return kBrokenCount;
+}
+
+long long test_model_report(tester& t, const kernel_table& table) {
+  test_case c(t, "report", {});
+  const auto r = sample_network(table);
+  session s;
+  if (!s.make(c, r->net, table, 1)) return 1;
+  c.check(&s.m->table() == &table, "the model names another table");
+  c.check(s.m->classes() == 21 && s.m->features() == 40, "wrong sizes of the outputs");
+  c.check(s.m->weight_bytes() >= (size_t(21) * 40 + 40 * 12) * sizeof(float), "weight_bytes is too small");
+  bool depthwise = false, gemm = false;
+  for (const std::string& name : s.m->kernels()) {
+    c.check(name.find(std::string("_") + table.isa) != std::string::npos, ("kernel of another table: " + name).c_str());
+    depthwise = depthwise || name == table.depthwise_k5s2.name;
+    gemm = gemm || name == table.gemm.name;
+    c.check(name != table.depthwise_k3s1.name || r->net.blocks[0].kernel == 3, "a kernel that is not used");
+    long long times = 0;
+    for (const std::string& other : s.m->kernels()) times += other == name;
+    c.check(times == 1, "a kernel is named twice");
+  }
+  c.check(depthwise && gemm, "a kernel in use is not named");
+  return 1;
+}
+
+long long test_arguments(tester& t, const kernel_table& table) {
+  const auto r = sample_network(table);
+  for (int threads : {0, -1, std::numeric_limits<int>::min(), 1 << 20}) {
+    test_case c(t, "threads", {{"threads", threads}});
+    session s;
+    std::unique_ptr<executor> e;
+    if (!c.ok(model::create(r->net, table, &s.m))) continue;
+    expect_error(c, executor::create(s.m, threads, &e), kInvalid, {"Expected", std::to_string(threads).c_str()});
+    c.check(e == nullptr, "an executor came out of a refused request");
+  }
+  for (int height : {0, -1, 1, 4097, std::numeric_limits<int>::max()})
+    for (int width : {0, -5, 4097, std::numeric_limits<int>::min()}) {
+      test_case c(t, "size", {{"height", height}, {"width", width}});
+      session s;
+      if (!s.make(c, r->net, table, 1)) continue;
+      expect_error(c, s.e->prepare(height, width), kInvalid, {"Expected", "4096"});
+      expect_error(c, s.image.resize(height, width), kInvalid, {"Expected", "4096"});
+      s.fill(c, 8, 9, 3);
+      c.ok(s.e->prepare(8, 9));
+      expect_error(c, s.e->prepare(height, width), kInvalid, {"Expected", "4096"});
+      c.ok(s.run());
+    }
+  {
+    test_case c(t, "empty image", {});
+    session s;
+    if (s.make(c, r->net, table, 2)) expect_error(c, s.run(), kInvalid, {"Expected"});
+    s.fill(c, 4, 4, 1);
+    c.ok(s.run());
+  }
+  {
+    test_case c(t, "outputs left out", {});
+    session s, both;
+    if (!s.make(c, r->net, table, 2) || !both.make(c, r->net, table, 2)) return 0;
+    for (session* x : {&s, &both}) x->fill(c, 12, 10, 4);
+    c.ok(both.run());
+    c.ok(s.e->run(s.image, {nullptr, nullptr}, nullptr));
+    c.ok(s.e->run(s.image, {s.logits.data(), nullptr}, nullptr));
+    c.check(s.logits == both.logits, "logits alone differ");
+    c.ok(s.e->run(s.image, {nullptr, s.embedding.data()}, nullptr));
+    c.check(s.embedding == both.embedding, "embedding alone differs");
+  }
+  return 4 + 5 * 4 + 1 + 1;
+}
+
+long long test_no_allocation(tester& t, const kernel_table& table) {
+  const auto r = sample_network(table);
+  for (int threads = 1; threads <= 3; ++threads)
+    for (int side : {9, 32}) {
+      test_case c(t, "no allocation", {{"threads", threads}, {"side", side}});
+      session s;
+      if (!s.make(c, r->net, table, threads)) continue;
+      s.fill(c, side, side + 3, 1);
+      long long before = allocations();
+      c.ok(s.run());
+      c.check(allocations() > before, "the counter of allocations does not work");
+      // A thread that the system starts late may still be in a sanitizer's own preparations, which
+      // allocate: hence several rounds, of which one must be clean.
+      long long least = 1;
+      for (int round = 0; round < 8 && least > 0; ++round) {
+        before = allocations();
+        for (int i = 0; i < 20; ++i)
+          if (!s.run().ok()) c.check(false, "a repeated run failed");
+        least = allocations() - before;
+      }
+      c.check(least == 0, "a run allocated");
+      const size_t bytes = s.e->activation_bytes();
+      c.check(bytes > 0, "activation_bytes is 0");
+      // Preparing beforehand leaves nothing to the first run.
+      c.ok(s.e->prepare(side + 5, side));
+      s.fill(c, side + 5, side, 2);
+      before = allocations();
+      const status done = s.run();
+      c.check(allocations() == before, "the first run of a prepared size allocated");
+      c.ok(done);
+    }
+  return 3 * 2;
+}
+
+using clock_type = std::chrono::steady_clock;
+
+// Runs while another thread raises the flag after `delay`; tells how long the run took.
+status run_and_stop(session& s, clock_type::duration delay, clock_type::duration* took) {
+  std::atomic<bool> stop{false}, begun{false};
+  std::thread stopper([&] {
+    while (!begun) std::this_thread::yield();
+    std::this_thread::sleep_for(delay);
+    stop = true;
+  });
+  const auto start = clock_type::now();
+  begun = true;
+  const status done = s.run(&stop);
+  *took = clock_type::now() - start;
+  stopper.join();
+  return done;
+}
+
+long long test_stop(tester& t, const kernel_table& table) {
+  // Equal blocks, so that a run stopped early is seen to end early.
+  static random_source random(6);
+  const random_network r(random, padding::symmetric, 16, std::vector<block_shape>(12, block_shape{48, 16, 3, 1, 4}), 32, 9);
+  const int side = t.reduced() ? 48 : 160;
+  for (int threads : {1, 3}) {
+    test_case c(t, "stop", {{"threads", threads}});
+    session s;
+    if (!s.make(c, r.net, table, threads)) continue;
+    s.fill(c, side, side, 6);
+    std::atomic<bool> stop{false};
+    c.ok(s.run(&stop));
+    const std::vector<float> logits = s.logits, embedding = s.embedding;
+    const auto same = [&] { return s.logits == logits && s.embedding == embedding; };
+    const auto start = clock_type::now();
+    c.ok(s.run(&stop));
+    const auto whole = clock_type::now() - start;
+    stop = true;
+    c.check(s.run(&stop).code == status_code::cancelled, "a run that was stopped before it began went through");
+    stop = false;
+    c.ok(s.run(&stop));
+    c.check(same(), "a stopped run changed the next one's bits");
+    // Stopped in the middle: ends between blocks, long before the whole would have. The quickest of
+    // some attempts counts, since other processes may hold this one up.
+    clock_type::duration took{}, quickest = whole;
+    for (int i = 0; i < 50 && quickest > whole / 2; ++i) {
+      const status done = run_and_stop(s, whole / 8, &took);
+      c.check(done.ok() ? same() : done.code == status_code::cancelled, "a stopped run failed otherwise");
+      if (!done.ok()) quickest = std::min(quickest, took);
+    }
+    c.check(quickest <= whole / 2, "no run ended soon after it was stopped");
+    // Stopped too late: nothing happens.
+    const status late = run_and_stop(s, whole * 8, &took);
+    c.check(late.ok() ? same() : late.code == status_code::cancelled && took >= whole * 8, "a late stop changed a run");
+    c.ok(s.run(nullptr));
+    c.check(same(), "the last run gave other bits");
+  }
+  return 2;
+}
+
+long long test_strange_numbers(tester& t, const kernel_table& table) {
+  const auto r = sample_network(table);
+  const float strange[] = {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                           -std::numeric_limits<float>::infinity(), std::numeric_limits<float>::max(),
+                           std::numeric_limits<float>::denorm_min()};
+  for (int which = 0; which < 5; ++which)
+    for (bool everywhere : {false, true}) {
+      test_case c(t, "strange numbers", {{"which", which}, {"everywhere", everywhere}});
+      session s;
+      if (!s.make(c, r->net, table, 2)) continue;
+      s.fill(c, 21, 17, 8);
+      c.ok(s.run());
+      const std::vector<float> logits = s.logits, embedding = s.embedding;
+      for (int y = 0; y < 21; ++y)
+        for (int x = 0; x < 3 * 17; ++x)
+          if (everywhere || (y == 10 && x == 20)) s.image.row(y)[x] = strange[which];
+      c.ok(s.run());
+      if (which == 0) c.check(std::isnan(s.embedding[0]), "not-a-number in the image vanished from the embedding");
+      s.fill(c, 21, 17, 8);
+      c.ok(s.run());
+      c.check(s.logits == logits && s.embedding == embedding, "strange numbers outlived their run");
+    }
+  return 5 * 2;
+}
+
+long long test_shared_model(tester& t, const kernel_table& table) {
+  test_case c(t, "shared model", {});
+  session first;
+  {
+    const auto r = sample_network(table);
+    if (!first.make(c, r->net, table, 1)) return 1;
+  }
+  // The network and its weights are gone by now: they are packed, not referenced.
+  first.fill(c, 24, 20, 9);
+  c.ok(first.run());
+  constexpr int kThreads = 3;
+  std::vector<std::vector<float>> logits(kThreads);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i)
+    threads.emplace_back([&, i] {
+      std::unique_ptr<executor> e;
+      logits[i].assign(first.logits.size(), 0);
+      if (!executor::create(first.m, 1 + i, &e).ok()) return;
+      for (int run = 0; run < 10; ++run)
+        if (!e->run(first.image, {logits[i].data(), nullptr}, nullptr).ok()) logits[i].clear();
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (const std::vector<float>& l : logits) c.check(l == first.logits, "executors of one model disagree");
+  return 1;
+}
+
+long long test_input_image(tester& t) {
+  const int sizes[][2] = {{5, 9}, {3, 4}, {9, 5}, {1, 1}, {64, 3}, {5, 9}};
+  for (const auto& size : sizes) {
+    test_case c(t, "input image", {{"height", size[0]}, {"width", size[1]}});
+    static input_image image;  // one image through all sizes: the border must be cleared each time
+    if (!c.ok(image.resize(size[0], size[1]))) continue;
+    c.check(image.height() == size[0] && image.width() == size[1], "wrong size");
+    c.check(image.row_stride() >= 3 * (size[1] + 2 * input_image::kBorder), "rows overlap");
+    const int border = input_image::kBorder;
+    for (int y = -border; y < size[0] + border; ++y)
+      for (int x = -3 * border; x < 3 * (size[1] + border); ++x) {
+        const bool inside = y >= 0 && y < size[0] && x >= 0 && x < 3 * size[1];
+        float& at = image.row(0)[y * image.row_stride() + x];
+        if (!inside) c.check(at == 0, "the border is not zero");
+        if (inside) at = 1;
+      }
+    c.check(image.row(size[0] - 1) == image.row(0) + (size[0] - 1) * image.row_stride(), "rows are not row_stride apart");
+  }
+  return 6;
+}
+
+}  // namespace
+}  // namespace test
+}  // namespace effnet
+
+int main() {
+  using namespace effnet;
+  using namespace effnet::test;
+  tester t("engine_behaviour_test");
+  for (const kernel_table* table : t.tables()) {
+    t.expect_count("broken networks", test_broken_networks(t, *table));
+    t.expect_count("report", test_model_report(t, *table));
+    t.expect_count("arguments", test_arguments(t, *table));
+    t.expect_count("no allocation", test_no_allocation(t, *table));
+    t.expect_count("stop", test_stop(t, *table));
+    t.expect_count("strange numbers", test_strange_numbers(t, *table));
+    t.expect_count("shared model", test_shared_model(t, *table));
+    t.note_table(*table);
+  }
+  t.expect_count("input image", test_input_image(t));
+  return t.finish();
+}
