@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Races this package against onnxruntime-node on one network with the same weights, in one process,
 // taking turns, and prints medians and their ratio. Checks first that both compute the same logits.
-// Not a test: nothing fails when it is slow.
+// Not a test: nothing fails when it is slow. Meant for one thread: with more, onnxruntime's idle workers
+// spin on the cores that the other's turn needs, so each has to be timed in a process of its own.
 //
 //   npm install --no-save --ignore-scripts onnxruntime-node
 //   python3 bench/export_onnx.py b0 build/bench
@@ -65,6 +66,9 @@ async function main(): Promise<void> {
     },
   });
   const [threads, size, rounds] = [Number(values.threads), Number(values.size), Number(values.rounds)];
+  if (threads > 1) {
+    console.error("With several threads the turns disturb each other (onnxruntime's idle workers spin): do not trust the ratio.");
+  }
   const file = path.resolve(values.folder, values.network);
   const packageName = 'onnxruntime-node'; // not a dependency: resolved at run time only
   const ort = (await import(packageName)) as Ort;
