@@ -6,6 +6,10 @@ declare module '@pnpm/npm-conf' {
     /** A setting after builtin, global, user, project and environment have been merged. */
     get(key: string): unknown;
   }
+  namespace npmConf {
+    /** npm's own settings before any file or variable is read. */
+    const defaults: { readonly registry: string };
+  }
   function npmConf(options?: Readonly<Record<string, unknown>>): {
     readonly config: NpmConfig;
     readonly warnings: readonly string[];

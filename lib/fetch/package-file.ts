@@ -25,7 +25,6 @@ export interface FetchOptions {
 }
 
 const MANIFEST_LIMIT = 8 << 20;
-const PUBLIC_REGISTRY = 'registry.npmjs.org';
 
 /** The name under which `npm pack` writes the tarball. */
 export function tarballName({ name, version }: PackageFile): string {
@@ -112,7 +111,7 @@ async function manifestAddress(
   const address = tarballOf(body, file.version);
   const found = address !== undefined && URL.canParse(address) ? new URL(address) : undefined;
   if (found?.protocol !== 'http:' && found?.protocol !== 'https:') return undefined;
-  if (found.hostname === PUBLIC_REGISTRY) {
+  if (found.hostname === registry.publicHost) {
     // As npm's replace-registry-host: a mirror that repeats the public manifest means itself.
     found.protocol = registry.url.protocol;
     found.host = registry.url.host;

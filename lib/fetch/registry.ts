@@ -13,6 +13,8 @@ import { EfficientNetError } from '../errors.js';
 export interface Registry {
   /** Ends in a slash and holds no credentials. */
   readonly url: URL;
+  /** Of npm's default registry, which mirrors repeat in what they serve. */
+  readonly publicHost: string;
   /** Why a configuration file was passed over, for the message of a download that fails. */
   readonly notes: readonly string[];
   /** Headers for a request to this address: credentials for the registry's own origin only. */
@@ -33,8 +35,8 @@ type Setting = (key: string) => unknown;
  * @throws EfficientNetError ERR_FETCH if it cannot be read or names no usable registry
  */
 export async function readRegistry(env: NodeJS.ProcessEnv = process.env): Promise<Registry> {
-  const { get, notes } = await readConfig();
-  const text = stringOf(get('registry')) ?? 'https://registry.npmjs.org/';
+  const { get, notes, publicRegistry } = await readConfig();
+  const text = stringOf(get('registry')) ?? publicRegistry;
   const url = parseUrl(text, 'the npm setting registry');
   const embedded = url.username === '' ? undefined : basic(url);
   url.username = '';
@@ -43,6 +45,7 @@ export async function readRegistry(env: NodeJS.ProcessEnv = process.env): Promis
   const authorization = embedded ?? (await credentials(url, get));
   return {
     url,
+    publicHost: new URL(publicRegistry).hostname,
     notes,
     headers: (target) =>
       authorization !== undefined && target.origin === url.origin ? { authorization } : {},
@@ -55,7 +58,7 @@ export async function readRegistry(env: NodeJS.ProcessEnv = process.env): Promis
   };
 }
 
-async function readConfig(): Promise<{ get: Setting; notes: readonly string[] }> {
+async function readConfig(): Promise<{ get: Setting; notes: readonly string[]; publicRegistry: string }> {
   const { default: npmConf } = await import('@pnpm/npm-conf');
   try {
     const { config, warnings } = npmConf();
@@ -64,7 +67,7 @@ async function readConfig(): Promise<{ get: Setting; notes: readonly string[] }>
       .map((warning) => /"([^"]+)"\. (Failed to replace env in config: \$\{[^}]*\})/.exec(warning))
       .filter((match) => match !== null)
       .map((match) => `${match[1]} was passed over: ${match[2]}`);
-    return { get: (key) => config.get(key), notes };
+    return { get: (key) => config.get(key), notes, publicRegistry: npmConf.defaults.registry };
   } catch {
     // The library's own message may quote a setting, so neither it nor the cause is passed on.
     throw new EfficientNetError(

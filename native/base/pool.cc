@@ -6,18 +6,16 @@
 #include <new>
 #include <system_error>
 
-#if defined(__x86_64__) || defined(_M_X64)
-#include <immintrin.h>
-#endif
-
 namespace effnet {
 
 namespace {
 
 inline void relax() {
-#if defined(__x86_64__) || defined(_M_X64)
-  _mm_pause();
-#elif defined(__aarch64__) && !defined(_MSC_VER)
+#if defined(_MSC_VER)
+  std::this_thread::yield();
+#elif defined(__x86_64__)
+  __asm__ volatile("pause");
+#elif defined(__aarch64__)
   __asm__ volatile("yield");
 #endif
 }

