@@ -115,7 +115,7 @@ const libLayers: readonly (readonly string[])[] = [
   ['check'],
   ['formats/', 'scaling', 'labels', 'scores'],
   ['architectures', 'network', 'naming'],
-  ['describe', 'fold', 'weights', 'random-weights', 'recipe', 'cache'],
+  ['describe', 'fold', 'weights', 'random-weights', 'export-onnx', 'recipe', 'cache'],
   ['binding', 'fetch/'],
   ['catalogue', 'cpu', 'image'],
   ['efficientnet'],
