@@ -113,7 +113,7 @@ describe('layers of native/', () => {
 const libLayers: readonly (readonly string[])[] = [
   ['errors'],
   ['check'],
-  ['formats/', 'scaling', 'labels', 'scores'],
+  ['formats/', 'scaling', 'labels', 'scores', 'report/'],
   ['architectures', 'network', 'naming'],
   ['describe', 'fold', 'weights', 'random-weights', 'export-onnx', 'recipe', 'cache'],
   ['binding', 'fetch/'],
