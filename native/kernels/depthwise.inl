@@ -42,12 +42,8 @@ void depthwise_segment(const depthwise_args& d, const float* src, const float* w
   const f32v b = f32v::load(bias);
   unroll<W>([&](auto i) EFFNET_LAMBDA { acc[i] = b; });
   for (int ky = 0; ky < K; ++ky) accumulate_row<K, S, W>(src + ky * d.src_row, weights + ky * K * L, acc);
-  with_activation(d.act, [&](auto tag) EFFNET_LAMBDA {
-    unroll<W>([&](auto i) EFFNET_LAMBDA {
-      acc[i] = activate<decltype(tag)::value>(acc[i]);
-      acc[i].store(dst + i * L);
-    });
-  });
+  activate_registers<W>(d.act, [&](auto i) EFFNET_LAMBDA -> f32v& { return acc[i]; });
+  unroll<W>([&](auto i) EFFNET_LAMBDA { acc[i].store(dst + i * L); });
   f32v s = acc[0];
   unroll<W - 1>([&](auto i) EFFNET_LAMBDA { s = s + acc[i + 1]; });
   sum = sum + s;

@@ -106,12 +106,7 @@ void gemm_tile(const gemm_args& g, const float* weights, int vector, int pixel) 
     unroll<MR>([&](auto i) EFFNET_LAMBDA { acc.v[i][j] = bias; });
   });
   multiply<MR, NV, PS>(g, g.src + ptrdiff_t(pixel) * PS, weights, acc);
-  with_activation(g.act, [&](auto tag) EFFNET_LAMBDA {
-    constexpr activation A = decltype(tag)::value;
-    unroll<MR>([&](auto i) EFFNET_LAMBDA {
-      unroll<NV>([&](auto j) EFFNET_LAMBDA { acc.v[i][j] = activate<A>(acc.v[i][j]); });
-    });
-  });
+  activate_registers<MR * NV>(g.act, [&](auto i) EFFNET_LAMBDA -> f32v& { return acc.v[i / NV][i % NV]; });
   if constexpr (Pool)
     pool_tile<MR, NV>(g, vector, acc);
   else

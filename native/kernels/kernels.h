@@ -18,8 +18,9 @@
 
 namespace effnet {
 
-enum class activation : uint8_t { none, relu, relu6, swish, sigmoid };
-constexpr int kActivations = 5;
+// hard_sigmoid(x) = min(max(x + 3, 0), 6) / 6 and hard_swish(x) = x * hard_sigmoid(x), as PyTorch.
+enum class activation : uint8_t { none, relu, relu6, swish, sigmoid, hard_swish, hard_sigmoid };
+constexpr int kActivations = 7;
 
 // Where pixel number i of a map lies: pixels of one row follow each other L floats apart, and
 // `gap` floats (a border, or 0) are skipped after each row of `width` pixels.

@@ -21,18 +21,24 @@ double activate(activation act, double x) {
     case activation::relu6: return std::min(std::max(x, 0.0), 6.0);
     case activation::swish: return x / (1 + std::exp(-x));
     case activation::sigmoid: return 1 / (1 + std::exp(-x));
+    case activation::hard_swish: return x * std::min(std::max(x + 3, 0.0), 6.0) / 6;
+    case activation::hard_sigmoid: return std::min(std::max(x + 3, 0.0), 6.0) / 6;
   }
   return x;
 }
 
-// Swish is steepest where its second derivative vanishes, at x = 2.3994: 1.0998. Sigmoid at 0.
+// Swish is steepest where its second derivative vanishes, at x = 2.3994: 1.0998. Sigmoid at 0. Hard
+// swish has the slope (2 x + 3) / 6 between -3 and 3.
 double lipschitz(activation act) {
   if (act == activation::swish) return 1.1;
   if (act == activation::sigmoid) return 0.25;
+  if (act == activation::hard_swish) return 1.5;
+  if (act == activation::hard_sigmoid) return 1.0 / 6;
   return 1;
 }
 
 double activation_error(activation act, double x) {
+  if (act == activation::hard_swish || act == activation::hard_sigmoid) return 6 * kUnit * std::fabs(activate(act, x)) + kTiny;
   if (act != activation::swish && act != activation::sigmoid) return 0;
   const double share = 1 - activate(activation::sigmoid, x);
   const double relative = share * (kExp2Error + 2 * kUnit * std::fabs(x)) + 4 * kUnit;

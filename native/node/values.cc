@@ -118,7 +118,9 @@ activation activation_named(const std::string& name, Napi::Env env) {
   if (name == "relu6") return activation::relu6;
   if (name == "swish") return activation::swish;
   if (name == "sigmoid") return activation::sigmoid;
-  throw_invalid(env, "Expected none, relu, relu6, swish or sigmoid for activation but received " + name);
+  if (name == "hard-swish") return activation::hard_swish;
+  if (name == "hard-sigmoid") return activation::hard_sigmoid;
+  throw_invalid(env, "Expected none, relu, relu6, swish, sigmoid, hard-swish or hard-sigmoid for activation but received " + name);
 }
 
 activation activation_in(const Napi::Object& object, const char* name) {

@@ -8,9 +8,11 @@
 
 #if defined(_MSC_VER) && !defined(__clang__)
 #define EFFNET_INLINE __forceinline
+#define EFFNET_NOINLINE __declspec(noinline)
 #define EFFNET_LAMBDA
 #else
 #define EFFNET_INLINE inline __attribute__((always_inline))
+#define EFFNET_NOINLINE __attribute__((noinline))
 #define EFFNET_LAMBDA __attribute__((always_inline))
 #endif
 

@@ -67,7 +67,7 @@ class random_network {
     b.residual = b.stride == 1 && b.in == b.out;
     b.act = some_activation();
     b.squeeze_act = some_activation();
-    b.gate_act = random_.below(3) ? activation::sigmoid : activation::relu6;
+    b.gate_act = random_.below(3) ? activation::sigmoid : random_.below(2) ? activation::hard_sigmoid : activation::relu6;
     if (b.has_expand) {
       b.expand_weights = weights(b.expanded, in);
       b.expand_bias = biases(b.expanded);

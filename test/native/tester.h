@@ -222,8 +222,9 @@ inline std::vector<int> around_tile(int lanes, int tile) {
 }
 constexpr int kAroundTile = 11;
 
-constexpr activation kAllActivations[kActivations] = {activation::none, activation::relu, activation::relu6,
-                                                      activation::swish, activation::sigmoid};
+constexpr activation kAllActivations[kActivations] = {
+    activation::none,    activation::relu,       activation::relu6,       activation::swish,
+    activation::sigmoid, activation::hard_swish, activation::hard_sigmoid};
 
 }  // namespace test
 }  // namespace effnet
