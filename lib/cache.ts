@@ -153,11 +153,13 @@ export function sha256Of(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-function cannotRead(path: string, cause: unknown): EfficientNetError {
+/** ERR_FILE for what could not be read. */
+export function cannotRead(path: string, cause: unknown): EfficientNetError {
   return new EfficientNetError('ERR_FILE', `Cannot read ${path} (${systemCode(cause) || String(cause)})`, { cause });
 }
 
-function cannotWrite(path: string, cause: unknown, bytes?: number): EfficientNetError {
+/** ERR_FILE for what a disk would not take. */
+export function cannotWrite(path: string, cause: unknown, bytes?: number): EfficientNetError {
   const code = systemCode(cause);
   const full = code === 'ENOSPC' || code === 'EDQUOT';
   const what = full

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { cacheFolder, checkFile, prepareFolder, removeStale, sha256Of, writeAtomic } from './cache.js';
 import { nearest } from './check.js';
 import { EfficientNetError } from './errors.js';
-import type { Timing } from './fetch/download.js';
+import type { Timing } from './fetch/http.js';
 import { fetchTarball, readLocalTarball, tarballName, type PackageFile } from './fetch/package-file.js';
 import { Shared } from './fetch/share.js';
 import { readTarball } from './fetch/tar.js';

@@ -1,74 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// One bounded download into memory: redirects, retries, stalls and cancelling. It knows HTTP and the
-// registry's settings, and nothing of packages, caches or what the bytes mean.
+// One bounded download, into memory or into a file that it can go on with: attempts, pauses and what
+// lengths an answer may have. It knows nothing of packages, caches or what the bytes mean.
 
-import { request as requestHttp, type IncomingMessage, type RequestOptions } from 'node:http';
-import { request as requestHttps } from 'node:https';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { FileHandle } from 'node:fs/promises';
 
-import { systemCode } from '../cache.js';
+import { cannotWrite } from '../cache.js';
 import { EfficientNetError } from '../errors.js';
-import type { Registry } from './registry.js';
+import { bodyOf, exchange, Failure, requireStatus, shown, type Exchange, type Timing } from './http.js';
 
-const MAXIMUM_REDIRECTS = 5;
 const ATTEMPTS = 3;
-/** A window in which less than this arrives is a stall; 550 bytes a second would take ten hours. */
-const STALL_BYTES = 16 * 1024;
 /** A server that asks for a longer pause than this is believed, and not waited for. */
 const LONGEST_PAUSE_MILLISECONDS = 30_000;
-
-const UNREACHABLE = new Set([
-  'ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL', 'EHOSTDOWN',
-]);
-const TRANSIENT = new Set([
-  ...UNREACHABLE, 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'ECONNABORTED', 'ERR_SOCKET_CONNECTION_TIMEOUT',
-]);
-
-const ADVICE: ReadonlyMap<number, string> = new Map([
-  [401, '; check the credentials in your .npmrc'],
-  [403, '; check the credentials in your .npmrc'],
-  [407, '; check the proxy setting in your .npmrc or environment'],
-]);
-
-export interface Timing {
-  /** Milliseconds before the second attempt; each further pause is twice as long. */
-  readonly pause: number;
-  /** Milliseconds in which something must arrive. */
-  readonly stall: number;
-}
+/** An attempt that brought this much was worth it: the next one counts as the first. */
+const WORTHWHILE_BYTES = 1 << 20;
 
 const TIMING: Timing = { pause: 1000, stall: 30_000 };
 
-export interface Download {
-  readonly url: URL;
-  readonly registry: Registry;
-  readonly accept: string;
+export interface Download extends Omit<Exchange, 'timing' | 'method' | 'final'> {
   /** The most bytes that are read; a longer answer is refused. */
   readonly limit: number;
   /** The exact length, where it is known. */
   readonly length?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((receivedBytes: number) => void) | undefined;
   readonly timing?: Timing | undefined;
-}
-
-/** A failed attempt: what to tell, whether another may help, and how long to wait before it. */
-class Failure extends Error {
-  readonly retry: boolean;
-  readonly unreachable: boolean;
-  readonly status: number | undefined;
-  readonly pause: number | undefined;
-
-  constructor(
-    message: string,
-    details: { retry: boolean; unreachable?: boolean; status?: number; pause?: number | undefined; cause?: unknown },
-  ) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
-    this.retry = details.retry;
-    this.unreachable = details.unreachable ?? false;
-    this.status = details.status;
-    this.pause = details.pause;
-  }
 }
 
 /**
@@ -78,183 +34,179 @@ class Failure extends Error {
  *   signal's reason once it is aborted
  */
 export async function download(what: Download): Promise<Buffer | undefined> {
+  return retried(what, (timing) =>
+    exchange({ ...what, timing }, async (response, url, arrived) => {
+      requireStatus(response, url, what.access, [200]);
+      checkAnnounced(response, 0, what);
+      const chunks: Buffer[] = [];
+      let total = 0;
+      for await (const chunk of bodyOf(response, what.length)) {
+        total = checkTotal(total + chunk.length, what);
+        chunks.push(chunk);
+        arrived(chunk.length);
+        what.onProgress?.(total);
+      }
+      return Buffer.concat(chunks, total);
+    }),
+  );
+}
+
+/** The headers of an answer to HEAD, or undefined where the server says that there is nothing. */
+export async function askHead(what: Omit<Download, 'limit' | 'length' | 'onProgress'> & Pick<Exchange, 'final'>): Promise<IncomingHttpHeaders | undefined> {
+  return retried(what, (timing) =>
+    exchange({ ...what, timing, method: 'HEAD' }, (response, url) => {
+      if (what.final?.(response) !== true) requireStatus(response, url, what.access, [200]);
+      return Promise.resolve(response.headers);
+    }),
+  );
+}
+
+/** A file that grows by what arrives. */
+export interface Growing {
+  readonly handle: FileHandle;
+  readonly path: string;
+  /** Bytes that it holds and that are believed; kept up to date. */
+  bytes: number;
+  /** Strong ETag of what it holds a part of; without one the length and a later hash must do. */
+  etag?: string | undefined;
+}
+
+/** 'unchanged': the server answered 304 to the caller's If-None-Match. */
+export type FileAnswer = 'unchanged' | IncomingHttpHeaders;
+
+/**
+ * Downloads a URL into a file, going on where the file ends if the server lets it, also after a
+ * connection has broken; a server that ignores ranges starts again. Returns the answer's headers, or
+ * undefined where there is nothing (404, 410). Three attempts, not counting those that brought a megabyte.
+ * @throws EfficientNetError ERR_OFFLINE, ERR_FETCH, ERR_FILE if the file cannot be written; the signal's reason
+ */
+export async function downloadFile(what: Download, file: Growing): Promise<FileAnswer | undefined> {
+  const progress = (): boolean => file.bytes - started >= WORTHWHILE_BYTES;
+  let started = file.bytes;
+  return retried(
+    what,
+    (timing) => {
+      started = file.bytes;
+      return attemptFile(what, file, timing);
+    },
+    progress,
+  );
+}
+
+async function attemptFile(what: Download, file: Growing, timing: Timing): Promise<FileAnswer> {
+  // All there already, and only the last rename was missed.
+  if (what.length !== undefined && what.length > 0 && file.bytes === what.length) return {};
+  const from = file.bytes;
+  const range: Record<string, string> = from === 0 ? {} : { range: `bytes=${from}-` };
+  if (from > 0 && file.etag !== undefined) range['if-range'] = file.etag;
+  return exchange({ ...what, headers: { ...what.headers, ...range }, timing }, async (response, url, arrived) => {
+    if (from > 0 && response.statusCode === 416) {
+      await restart(file);
+      throw new Failure(`the server has no byte ${from} of it`, { retry: true });
+    }
+    if (response.statusCode === 304 && what.headers?.['if-none-match'] !== undefined) return 'unchanged';
+    requireStatus(response, url, what.access, from > 0 ? [200, 206] : [200]);
+    if (response.statusCode === 200) {
+      await restart(file);
+      file.etag = strongEtag(response.headers);
+    } else {
+      await checkContentRange(response, file, what);
+    }
+    checkAnnounced(response, file.bytes, what);
+    const whole = what.length === undefined ? undefined : what.length - file.bytes;
+    for await (const chunk of bodyOf(response, whole)) {
+      checkTotal(file.bytes + chunk.length, what);
+      await write(file, chunk);
+      arrived(chunk.length);
+      what.onProgress?.(file.bytes);
+    }
+    return response.headers;
+  });
+}
+
+async function restart(file: Growing): Promise<void> {
+  if (file.bytes === 0) return;
+  file.bytes = 0;
+  await file.handle.truncate(0).catch((cause: unknown) => {
+    throw cannotWrite(file.path, cause);
+  });
+}
+
+async function write(file: Growing, chunk: Buffer): Promise<void> {
+  try {
+    for (let at = 0; at < chunk.length; ) {
+      const { bytesWritten } = await file.handle.write(chunk, at, chunk.length - at, file.bytes);
+      at += bytesWritten;
+      file.bytes += bytesWritten;
+    }
+  } catch (cause) {
+    throw cannotWrite(file.path, cause, file.bytes + chunk.length);
+  }
+}
+
+/** An ETag that stands for exactly these bytes. */
+export function strongEtag(headers: IncomingHttpHeaders): string | undefined {
+  const { etag } = headers;
+  return etag !== undefined && /^"[\x21\x23-\x7e]{1,96}"$/.test(etag) ? etag : undefined;
+}
+
+async function retried<T>(
+  what: Pick<Download, 'url' | 'access' | 'signal' | 'timing'>,
+  once: (timing: Timing) => Promise<T>,
+  worthwhile: () => boolean = () => false,
+): Promise<T | undefined> {
   const timing = what.timing ?? TIMING;
-  for (let attempt = 1; ; attempt++) {
+  for (let attempt = 1, tries = 1; ; attempt++, tries++) {
     what.signal?.throwIfAborted();
     try {
-      return await follow(what, timing);
+      return await once(timing);
     } catch (error) {
       what.signal?.throwIfAborted();
       if (!(error instanceof Failure)) throw error;
       if (error.status === 404 || error.status === 410) return undefined;
+      if (worthwhile()) attempt = 1;
       const pause = error.pause ?? timing.pause * 2 ** (attempt - 1);
-      if (!error.retry || attempt === ATTEMPTS || pause > LONGEST_PAUSE_MILLISECONDS) {
-        throw finalError(error, what, attempt);
-      }
+      if (!error.retry || attempt === ATTEMPTS || pause > LONGEST_PAUSE_MILLISECONDS) throw finalError(error, what, tries);
       await delay(pause, undefined, what.signal ? { signal: what.signal } : {}).catch(() => undefined);
     }
   }
 }
 
-function finalError(failure: Failure, what: Download, attempts: number): EfficientNetError {
+function finalError(failure: Failure, { url, access }: Pick<Download, 'url' | 'access'>, attempts: number): EfficientNetError {
   const tries = attempts === 1 ? '' : ` (${attempts} attempts)`;
-  const notes = what.registry.notes.map((note) => `; ${note}`).join('');
+  const notes = access.notes.map((note) => `; ${note}`).join('');
   return new EfficientNetError(
     failure.unreachable ? 'ERR_OFFLINE' : 'ERR_FETCH',
-    `Downloading ${shown(what.url)} failed${tries}: ${failure.message}${notes}`,
+    `Downloading ${shown(url)} failed${tries}: ${failure.message}${notes}`,
     { cause: failure.cause },
   );
 }
 
-async function follow(what: Download, timing: Timing): Promise<Buffer> {
-  let url = what.url;
-  for (let redirects = 0; redirects <= MAXIMUM_REDIRECTS; redirects++) {
-    const answer = await requestOnce(url, what, timing);
-    if (Buffer.isBuffer(answer)) return answer;
-    url = answer;
-  }
-  throw new Failure(`more than ${MAXIMUM_REDIRECTS} redirects`, { retry: false });
-}
-
-/** One request: the body, or the address that it redirects to. */
-async function requestOnce(url: URL, what: Download, timing: Timing): Promise<Buffer | URL> {
-  const agent = await what.registry.agent(url);
-  const route = agent ? `${url.host} through the proxy` : url.host;
-  const options: RequestOptions = {
-    headers: {
-      ...what.registry.headers(url),
-      accept: what.accept,
-      'accept-encoding': 'identity',
-      'user-agent': 'efficientnet-simd',
-    },
-    ...what.registry.tls(url),
-    // A connection of its own: a kept one would hold the process open after the download.
-    agent: agent ?? false,
-  };
-  return new Promise((resolve, reject) => {
-    const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, options);
-    let seen = 0;
-    let seenAtTick = 0;
-    const settle = (act: () => void): void => {
-      clearInterval(watch);
-      what.signal?.removeEventListener('abort', onAbort);
-      act();
-      request.destroy();
-    };
-    const fail = (error: unknown): void => settle(() => reject(asFailure(error, route)));
-    const onAbort = (): void => fail(new Failure('aborted', { retry: false }));
-    const watch = setInterval(() => {
-      if (seen - seenAtTick < STALL_BYTES) {
-        fail(new Failure(`${shown(url)} sent nothing, or next to nothing, for ${timing.stall} ms`, { retry: true }));
-      }
-      seenAtTick = seen;
-    }, timing.stall);
-    what.signal?.addEventListener('abort', onAbort, { once: true });
-    request.on('error', fail);
-    request.on('response', (response) => {
-      const next = redirectTarget(response, url);
-      if (next !== undefined) return next instanceof Failure ? fail(next) : settle(() => resolve(next));
-      const refusal = refuse(response, what);
-      if (refusal) return fail(refusal);
-      readBody(response, what, (total) => { seen = total; }, fail, (body) => settle(() => resolve(body)));
-    });
-    request.end();
-  });
-}
-
-function readBody(
-  response: IncomingMessage,
-  what: Download,
-  onBytes: (total: number) => void,
-  fail: (error: unknown) => void,
-  done: (body: Buffer) => void,
-): void {
-  const chunks: Buffer[] = [];
-  let total = 0;
-  response.on('data', (chunk: Buffer) => {
-    total += chunk.length;
-    if (total > what.limit) {
-      response.destroy();
-      return fail(new Failure(`expected at most ${what.limit} bytes and more arrived`, { retry: false }));
-    }
-    chunks.push(chunk);
-    onBytes(total);
-    try {
-      what.onProgress?.(total);
-    } catch (error) {
-      fail(error);
-    }
-  });
-  const endedEarly = (): Failure => {
-    const expected = what.length ?? response.headers['content-length'] ?? 'unknown';
-    return new Failure(`the connection ended after ${total} of ${expected} bytes`, { retry: true });
-  };
-  response.on('error', (error) => fail(systemCode(error) === 'ECONNRESET' ? endedEarly() : error));
-  response.on('end', () => {
-    if (!response.complete || total !== (what.length ?? total)) return fail(endedEarly());
-    done(Buffer.concat(chunks, total));
-  });
-}
-
-function redirectTarget(response: IncomingMessage, from: URL): URL | Failure | undefined {
-  if (![301, 302, 303, 307, 308].includes(response.statusCode ?? 0)) return undefined;
-  const location = response.headers.location ?? '';
-  const next = URL.canParse(location, from.href) ? new URL(location, from) : undefined;
-  if (next?.protocol === 'http:' || next?.protocol === 'https:') {
-    next.username = '';
-    next.password = '';
-    return next;
-  }
-  return new Failure(`${shown(from)} redirects to an address that is not http or https`, { retry: false });
-}
-
-/** Why an answer is not read at all, or undefined if it is. */
-function refuse(response: IncomingMessage, what: Download): Failure | undefined {
-  const status = response.statusCode ?? 0;
-  if (status !== 200) {
-    const retry = status === 408 || status === 429 || status >= 500;
-    const advice = ADVICE.get(status) ?? '';
-    const pause = retry ? retryAfter(response.headers['retry-after']) : undefined;
-    const asked = pause === undefined ? '' : `; it asks to wait ${Math.ceil(pause / 1000)} s`;
-    return new Failure(`the server answered ${status}${advice}${asked}`, { retry, status, pause });
+/** Refuses an answer whose own words exclude that it is the right one. `have` bytes came before it. */
+function checkAnnounced(response: IncomingMessage, have: number, what: Pick<Download, 'limit' | 'length'>): void {
+  const encoding = response.headers['content-encoding'] ?? 'identity';
+  if (encoding !== 'identity') {
+    throw new Failure(`the server sends it ${encoding}-encoded, which was not asked for`, { retry: false });
   }
   const announced = response.headers['content-length'];
-  const length = announced === undefined ? undefined : Number(announced);
-  if (length === undefined) return undefined;
+  if (announced === undefined) return;
+  const length = have + Number(announced);
   const wrong = what.length === undefined ? length > what.limit : length !== what.length;
   const expected = what.length === undefined ? `at most ${what.limit}` : String(what.length);
-  if (wrong) return new Failure(`the server announces ${length} bytes where ${expected} are expected`, { retry: false });
-  return undefined;
+  if (wrong) throw new Failure(`the server announces ${length} bytes where ${expected} are expected`, { retry: false });
 }
 
-/** Milliseconds of a Retry-After header in either of its forms. */
-function retryAfter(header: string | undefined): number | undefined {
-  if (header === undefined) return undefined;
-  const seconds = Number(header);
-  if (Number.isFinite(seconds) && seconds >= 0) return seconds * 1000;
-  const until = Date.parse(header) - Date.now();
-  return Number.isNaN(until) ? undefined : Math.max(0, until);
+/** A range that was not asked for: what is there is not to be trusted either, so the next attempt starts anew. */
+async function checkContentRange(response: IncomingMessage, file: Growing, { length }: Pick<Download, 'length'>): Promise<void> {
+  const header = response.headers['content-range'] ?? '';
+  const [, first, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(header) ?? [];
+  if (Number(first) === file.bytes && (length === undefined || total === '*' || Number(total) === length)) return;
+  const asked = file.bytes;
+  await restart(file);
+  throw new Failure(`asked for the bytes from ${asked}, the server sent the range ${JSON.stringify(header.slice(0, 60))}`, { retry: true });
 }
 
-function asFailure(error: unknown, route: string): unknown {
-  if (error instanceof Failure || error instanceof EfficientNetError) return error;
-  const code = systemCode(error);
-  // Not an error of the network: what the caller's own onProgress threw passes through unchanged.
-  if (code === '') return error;
-  if (/CERT|SELF_SIGNED|UNABLE_TO_(VERIFY|GET)|ERR_SSL|ERR_TLS/.test(code)) {
-    return new Failure(
-      `the certificate of ${route} was not accepted (${code}); "cafile" in your .npmrc names further authorities`,
-      { retry: false, cause: error },
-    );
-  }
-  return new Failure(`${route}: ${code}`, {
-    retry: TRANSIENT.has(code) && code !== 'ENOTFOUND',
-    unreachable: UNREACHABLE.has(code),
-    cause: error,
-  });
-}
-
-/** An address without anything that could be secret. */
-export function shown(url: URL): string {
-  return url.origin + url.pathname;
+function checkTotal(total: number, { limit, length }: Pick<Download, 'limit' | 'length'>): number {
+  if (total <= (length ?? limit)) return total;
+  throw new Failure(`expected at most ${length ?? limit} bytes and more arrived`, { retry: false });
 }

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 
 import { sha256Of, systemCode } from '../cache.js';
 import { EfficientNetError } from '../errors.js';
-import { download, shown, type Timing } from './download.js';
+import { download } from './download.js';
+import { shown, type Timing } from './http.js';
 import { readRegistry, type Registry } from './registry.js';
 
 export interface PackageFile {
@@ -87,7 +88,7 @@ async function tarballAt(
 ): Promise<Buffer | undefined> {
   if (url === undefined) return undefined;
   const bytes = await download({
-    url, registry, accept: '*/*', limit: file.bytes, length: file.bytes, signal, onProgress, timing,
+    url, access: registry, headers: { accept: '*/*' }, limit: file.bytes, length: file.bytes, signal, onProgress, timing,
   });
   if (bytes === undefined) return undefined;
   const found = sha256Of(bytes);
@@ -106,7 +107,7 @@ async function manifestAddress(
 ): Promise<URL | undefined> {
   const url = new URL(file.name.replace('/', '%2f'), registry.url);
   const accept = 'application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8';
-  const body = await download({ url, registry, accept, limit: MANIFEST_LIMIT, signal, timing });
+  const body = await download({ url, access: registry, headers: { accept }, limit: MANIFEST_LIMIT, signal, timing });
   if (body === undefined) return undefined;
   const address = tarballOf(body, file.version);
   const found = address !== undefined && URL.canParse(address) ? new URL(address) : undefined;

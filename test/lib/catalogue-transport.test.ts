@@ -14,7 +14,7 @@ import { gzipSync } from 'node:zlib';
 
 import { resolveRecord } from '../../lib/catalogue.js';
 import { EfficientNetError } from '../../lib/errors.js';
-import { isExcepted } from '../../lib/fetch/registry.js';
+import { isExcepted } from '../../lib/fetch/network.js';
 import { readTarball } from '../../lib/fetch/tar.js';
 import { makeTar, record, startRegistry, type FakeRegistry } from './fake-registry.js';
 
