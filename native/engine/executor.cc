@@ -10,6 +10,7 @@
 #include "engine/model.h"
 #include "engine/packed.h"
 #include "engine/plan.h"
+#include "engine/step_clock.h"
 
 namespace effnet {
 
@@ -19,6 +20,7 @@ struct executor::impl {
   size_t source_budget = 0;  // floats of a pointwise source that a chunk of pixels may cover
   plan current;
   aligned_buffer arena;
+  step_clock clock;
 
   const model::impl& net() const { return owner->get(); }
   const kernel_table& table() const { return *net().table; }
@@ -29,7 +31,7 @@ struct executor::impl {
   void pointwise(gemm_args g, const packed_matrix& m, const map& dst, float* dst_at);
   void dense(const packed_matrix& m, const float* src, float* dst, activation act);
   void run_stem(const input_image& image);
-  void run_mbconv(const packed_mbconv& b, const block_plan& p);
+  void run_mbconv(int index);
   void filter(const packed_mbconv& b, const block_plan& p);
   const float* excite(const packed_mbconv& b, const block_plan& p);
   void run_head();
@@ -37,6 +39,9 @@ struct executor::impl {
 };
 
 namespace {
+
+// At most, the stem and the head together counting as a block.
+constexpr size_t kStepsPerBlock = 4;
 
 // Items a thread should find in a loop, so that a late or slow one leaves work to the others.
 constexpr int kItemsPerThread = 4;
@@ -160,6 +165,7 @@ void executor::impl::run_stem(const input_image& image) {
       table().stem_k3s2.fn(part);
     }
   });
+  clock.lap(-1, "stem");
 }
 
 void executor::impl::filter(const packed_mbconv& b, const block_plan& p) {
@@ -224,15 +230,20 @@ const float* executor::impl::excite(const packed_mbconv& b, const block_plan& p)
   return gated;
 }
 
-void executor::impl::run_mbconv(const packed_mbconv& b, const block_plan& p) {
+void executor::impl::run_mbconv(int index) {
+  const packed_mbconv& b = net().blocks[size_t(index)];
+  const block_plan& p = current.blocks[size_t(index)];
   if (b.has_expand) {
     gemm_args g = matrix_args(b.expand, b.act);
     source_map(g, p.in, at(p.in_at));
     pointwise(g, b.expand, p.hidden, at(p.hidden_at));
+    clock.lap(index, "expand");
   }
   filter(b, p);
+  clock.lap(index, "depthwise");
   gemm_args g = matrix_args(b.project, activation::none);
   g.weights = excite(b, p);
+  if (b.squeeze != 0) clock.lap(index, "excite");
   source_map(g, p.filtered, at(current.filtered_at));
   if (b.residual) {
     g.residual = at(p.in_at) + p.in.inside();
@@ -240,6 +251,7 @@ void executor::impl::run_mbconv(const packed_mbconv& b, const block_plan& p) {
     g.residual_rows = p.in.pixel_layout();
   }
   pointwise(g, b.project, p.out, at(p.out_at));
+  clock.lap(index, "project");
 }
 
 // The head's map is summed as it is computed and never stored. A panel takes all pixels, so that the
@@ -264,10 +276,12 @@ void executor::impl::run_head() {
   mean.block_end = net().head.layout.vectors;
   mean.scale = 1.0f / float(in.pixels());
   table().mean.fn(mean);
+  clock.lap(-1, "head.conv");
 }
 
 void executor::impl::run_classifier() {
   dense(net().classifier, at(current.embedding_at), at(current.logits_at), activation::none);
+  clock.lap(-1, "head.classifier");
 }
 
 executor::executor(std::unique_ptr<impl> p) : impl_(std::move(p)) {}
@@ -317,16 +331,18 @@ status executor::prepare(int height, int width) {
   }
 }
 
-status executor::run(const input_image& image, const run_output& out, const std::atomic<bool>* stop) {
+status executor::run(const input_image& image, const run_output& out, const std::atomic<bool>* stop,
+                     std::vector<step_time>* steps) {
   impl& e = *impl_;
   if (status s = prepare(image.height(), image.width()); !s.ok()) return s;
   const auto stopped = [&] { return stop != nullptr && stop->load(std::memory_order_relaxed); };
   const auto cancelled = [] { return status::error(status_code::cancelled, "The run was stopped"); };
   if (stopped()) return cancelled();
+  if (status s = e.clock.start(steps, kStepsPerBlock * (e.current.blocks.size() + 1)); !s.ok()) return s;
   e.run_stem(image);
   for (size_t i = 0; i < e.current.blocks.size(); ++i) {
     if (stopped()) return cancelled();
-    e.run_mbconv(e.net().blocks[i], e.current.blocks[i]);
+    e.run_mbconv(int(i));
   }
   if (stopped()) return cancelled();
   e.run_head();
@@ -338,6 +354,10 @@ status executor::run(const input_image& image, const run_output& out, const std:
     std::memcpy(out.logits, e.at(e.current.logits_at), sizeof(float) * size_t(e.owner->classes()));
   }
   return status::success();
+}
+
+std::string step_name(const step_time& step) {
+  return step.block < 0 ? step.step : "blocks." + std::to_string(step.block) + "." + step.step;
 }
 
 int executor::threads() const { return impl_->pool->threads(); }

@@ -71,6 +71,16 @@ struct run_output {
   float* embedding = nullptr;  // [features] or null: the pooled head, before the classifier
 };
 
+// How long one step of a run took. Steps follow each other without gaps.
+struct step_time {
+  int block = -1;          // index in network::blocks; -1: `step` is the whole name
+  const char* step = "";   // such as "stem", "expand" or "head.conv", of static storage
+  double seconds = 0;
+};
+// The layers' names of lib/describe.ts: "stem", "blocks.3.depthwise", "head.classifier". The excite is
+// one step, from the mean to the gated operand.
+std::string step_name(const step_time& step);
+
 class executor {
  public:
   // threads >= 1, the caller's included. Worker threads are started here and joined by the destructor.
@@ -81,7 +91,9 @@ class executor {
   status prepare(int height, int width);
   // Runs one image. Not to be called from two threads at once. `stop` is looked at between blocks;
   // when it becomes true the call returns status_code::cancelled and the executor stays usable.
-  status run(const input_image& image, const run_output& out, const std::atomic<bool>* stop);
+  // `steps`, when not null, receives the time of every step in place of what it held.
+  status run(const input_image& image, const run_output& out, const std::atomic<bool>* stop,
+             std::vector<step_time>* steps = nullptr);
 
   int threads() const;
   size_t activation_bytes() const;  // of the current plan

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the engine promises besides numbers: errors that say what was expected, stopping between
-// blocks, no allocation after the first run of a size, inputs that are no numbers, models shared by
+// blocks, times of its steps, no allocation after the first run of a size, inputs that are no numbers, models shared by
 // several executors, and the bordered input image.
 #include <chrono>
 #include <limits>
@@ -134,6 +134,41 @@ long long test_model_report(tester& t, const kernel_table& table) {
   }
   c.check(depthwise && gemm, "a kernel in use is not named");
   return 1;
+}
+
+// Every layer once, in order; the times are those of the run, and asking for them changes no bit.
+long long test_steps(tester& t, const kernel_table& table) {
+  const auto r = sample_network(table);
+  for (int threads : {1, 2}) {
+    test_case c(t, "steps", {{"threads", threads}});
+    session s;
+    if (!s.make(c, r->net, table, threads)) continue;
+    s.fill(c, 40, 30, 2);
+    c.ok(s.run());
+    const std::vector<float> logits = s.logits;
+    std::vector<step_time> steps(3);
+    const auto before = std::chrono::steady_clock::now();
+    c.ok(s.e->run(s.image, {s.logits.data(), s.embedding.data()}, nullptr, &steps));
+    const double whole = std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count();
+    c.check(s.logits == logits, "a timed run gave other bits");
+    std::string names;
+    double sum = 0;
+    for (const step_time& step : steps) {
+      names += step_name(step) + " ";
+      sum += step.seconds;
+      c.check(step.seconds >= 0, "a step took negative time");
+    }
+    c.check(sum > 0 && sum <= whole, "the steps take longer than the run");
+    const std::string expected =
+        "stem blocks.0.depthwise blocks.0.excite blocks.0.project "
+        "blocks.1.expand blocks.1.depthwise blocks.1.excite blocks.1.project "
+        "blocks.2.expand blocks.2.depthwise blocks.2.project "
+        "blocks.3.expand blocks.3.depthwise blocks.3.excite blocks.3.project head.conv head.classifier ";
+    c.check(names == expected, ("wrong steps: " + names).c_str());
+    c.ok(s.e->run(s.image, {nullptr, s.embedding.data()}, nullptr, &steps));
+    c.check(!steps.empty() && step_name(steps.back()) == "head.conv", "a step that was not asked for was timed");
+  }
+  return 2;
 }
 
 long long test_arguments(tester& t, const kernel_table& table) {
@@ -375,6 +410,7 @@ int main() {
   for (const kernel_table* table : t.tables()) {
     t.expect_count("broken networks", test_broken_networks(t, *table));
     t.expect_count("report", test_model_report(t, *table));
+    t.expect_count("steps", test_steps(t, *table));
     t.expect_count("arguments", test_arguments(t, *table));
     t.expect_count("no allocation", test_no_allocation(t, *table));
     t.expect_count("scratch", test_scratch(t, *table));
