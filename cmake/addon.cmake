@@ -24,6 +24,7 @@ endif()
 add_library(efficientnet_simd SHARED
   native/node/addon.cc
   native/node/job.cc
+  native/node/kernel_bench.cc
   native/node/report.cc
   native/node/runner.cc
   native/node/session.cc

@@ -29,6 +29,7 @@ effnet_test(gemv_test)
 effnet_test(image_test)
 effnet_test(pack_test)
 effnet_test(pool_test)
+effnet_test(probe_test)
 
 # A test that is not listed would never fail.
 file(GLOB found RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}/test/native CONFIGURE_DEPENDS test/native/*_test.cc)

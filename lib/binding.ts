@@ -5,7 +5,7 @@
 import { resolve } from 'node:path';
 
 import { EfficientNetError, type ErrorCode } from './errors.js';
-import type { Network } from './network.js';
+import type { Activation, Network } from './network.js';
 import type { Recipe } from './recipe.js';
 import type { FoldedWeights } from './weights.js';
 
@@ -103,11 +103,43 @@ export interface CpuReport {
   }[];
 }
 
+/** Which kernel to run on what; native/node/kernel_bench.h says which of the numbers each one needs. */
+export interface KernelShape {
+  readonly kernel:
+    | 'gemm' | 'gemm_pool' | 'stem' | 'depthwise' | 'gemv' | 'mean' | 'gate_map' | 'gate_weights' | 'probe_fma' | 'probe_read';
+  readonly m?: number;
+  readonly n?: number;
+  readonly k?: number;
+  readonly channels?: number;
+  /** Of the output. */
+  readonly height?: number;
+  readonly width?: number;
+  readonly kernelSize?: number;
+  readonly stride?: number;
+  readonly activation?: Activation;
+  readonly residual?: boolean;
+  readonly threads?: number;
+  readonly bytes?: number;
+}
+
+/** One kernel with buffers of its own, for benchmarks. */
+export interface KernelBench {
+  /** As in NativeInfo.kernels. */
+  readonly name: string;
+  /** Of one iteration: floating point operations (a multiply-add is two), and bytes of its operands. */
+  readonly flops: number;
+  readonly bytes: number;
+  /** Blocks until the kernel has run that often, 1 to 2^30 times. */
+  run(iterations: number): void;
+}
+
 export interface Addon {
   createSession(network: Network, weights: FoldedWeights, options: NativeSessionOptions): Promise<NativeSession>;
   /** height * width * 3 floats, rows of RGB. */
   prepareImage(data: Uint8Array, image: NativePixels, recipe: Recipe): Float32Array;
   cpu(): CpuReport;
+  /** `isa` as in NativeSessionOptions. */
+  kernelBench(description: KernelShape & { readonly isa: string }): KernelBench;
 }
 
 let loaded: Addon | undefined;
@@ -174,7 +206,7 @@ function loadPrebuilt(target: string): unknown {
 }
 
 function isAddon(value: unknown): value is Addon {
-  const wanted: readonly (keyof Addon)[] = ['createSession', 'prepareImage', 'cpu'];
+  const wanted: readonly (keyof Addon)[] = ['createSession', 'prepareImage', 'cpu', 'kernelBench'];
   if (typeof value !== 'object' || value === null) return false;
   const properties = new Map<string, unknown>(Object.entries(value));
   return wanted.every((name) => typeof properties.get(name) === 'function');

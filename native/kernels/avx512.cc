@@ -6,6 +6,7 @@
 #include "base/cpu_bits.h"
 #include "kernels/depthwise.inl"
 #include "kernels/gemm.inl"
+#include "kernels/probe.inl"
 #include "kernels/squeeze.inl"
 #include "kernels/tables.h"
 
@@ -35,6 +36,9 @@ extern constexpr kernel_table kAvx512 = {
     {"mean_f32_avx512", mean},
     {"gate_weights_f32_avx512", gate_weights},
     {"gate_map_f32_avx512", gate_map},
+    kProbeChains,
+    {"probe_fma_f32_avx512", probe_fma},
+    {"probe_read_f32_avx512", probe_read},
 };
 
 }  // namespace effnet

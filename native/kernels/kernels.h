@@ -126,6 +126,18 @@ struct gate_map_args {
 };
 using gate_map_fn = void (*)(const gate_map_args&);
 
+// What the machine can do, measured for benchmarks; the engine uses neither.
+// fma:  `iterations` multiply-adds on each of kernel_table::probe_chains vectors that stay in registers:
+//       v[j] = v[j] * 1/2 + 1/2 from v[j] = 1 + j; dst = sum_j v[j]
+// read: dst = sum of the `vectors` vectors from src on, gone through `iterations` times
+struct probe_args {
+  const float* src = nullptr;
+  size_t vectors = 0;
+  int64_t iterations = 0;
+  float* dst = nullptr;  // [L]
+};
+using probe_fn = void (*)(const probe_args&);
+
 // A named kernel: <op>_f32_<params>_<isa>; the name is what tests, benches and model.info show.
 template <class Fn>
 struct named {
@@ -151,6 +163,8 @@ struct kernel_table {
   named<mean_fn> mean;
   named<gate_weights_fn> gate_weights;
   named<gate_map_fn> gate_map;
+  int probe_chains;  // multiply-adds of one iteration of probe_fma
+  named<probe_fn> probe_fma, probe_read;
 };
 
 }  // namespace effnet

@@ -6,6 +6,7 @@
 #include "base/cpu_bits.h"
 #include "kernels/depthwise.inl"
 #include "kernels/gemm.inl"
+#include "kernels/probe.inl"
 #include "kernels/squeeze.inl"
 #include "kernels/tables.h"
 
@@ -35,6 +36,9 @@ extern constexpr kernel_table kNeon = {
     {"mean_f32_neon", mean},
     {"gate_weights_f32_neon", gate_weights},
     {"gate_map_f32_neon", gate_map},
+    kProbeChains,
+    {"probe_fma_f32_neon", probe_fma},
+    {"probe_read_f32_neon", probe_read},
 };
 
 }  // namespace effnet

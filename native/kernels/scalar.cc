@@ -5,6 +5,7 @@
 
 #include "kernels/depthwise.inl"
 #include "kernels/gemm.inl"
+#include "kernels/probe.inl"
 #include "kernels/squeeze.inl"
 #include "kernels/tables.h"
 
@@ -34,6 +35,9 @@ extern constexpr kernel_table kScalar = {
     {"mean_f32_scalar", mean},
     {"gate_weights_f32_scalar", gate_weights},
     {"gate_map_f32_scalar", gate_map},
+    kProbeChains,
+    {"probe_fma_f32_scalar", probe_fma},
+    {"probe_read_f32_scalar", probe_read},
 };
 
 }  // namespace effnet

@@ -100,6 +100,17 @@ Napi::Object object_of(Napi::Value value, const char* name) {
 
 // ---- networks -----------------------------------------------------------------------------------------
 
+activation activation_named(const std::string& name, Napi::Env env) {
+  if (name == "none") return activation::none;
+  if (name == "relu") return activation::relu;
+  if (name == "relu6") return activation::relu6;
+  if (name == "swish") return activation::swish;
+  if (name == "sigmoid") return activation::sigmoid;
+  if (name == "hard-swish") return activation::hard_swish;
+  if (name == "hard-sigmoid") return activation::hard_sigmoid;
+  throw_invalid(env, "Expected none, relu, relu6, swish, sigmoid, hard-swish or hard-sigmoid for activation but received " + name);
+}
+
 namespace {
 
 constexpr int kMaxChannels = 1 << 16;
@@ -110,17 +121,6 @@ bool bool_in(const Napi::Object& object, const char* name) {
   const Napi::Value value = object.Get(name);
   if (!value.IsBoolean()) throw_invalid(object.Env(), std::string("Expected true or false for ") + name);
   return value.As<Napi::Boolean>().Value();
-}
-
-activation activation_named(const std::string& name, Napi::Env env) {
-  if (name == "none") return activation::none;
-  if (name == "relu") return activation::relu;
-  if (name == "relu6") return activation::relu6;
-  if (name == "swish") return activation::swish;
-  if (name == "sigmoid") return activation::sigmoid;
-  if (name == "hard-swish") return activation::hard_swish;
-  if (name == "hard-sigmoid") return activation::hard_sigmoid;
-  throw_invalid(env, "Expected none, relu, relu6, swish, sigmoid, hard-swish or hard-sigmoid for activation but received " + name);
 }
 
 activation activation_in(const Napi::Object& object, const char* name) {

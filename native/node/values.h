@@ -41,6 +41,9 @@ int int_in(const Napi::Object& object, const char* name, int minimum, int maximu
 std::string string_in(const Napi::Object& object, const char* name);
 Napi::Object object_of(Napi::Value value, const char* name);
 
+// none, relu, relu6, swish, sigmoid, hard-swish, hard-sigmoid
+activation activation_named(const std::string& name, Napi::Env env);
+
 // { padding, stem, blocks, head } and the weights under the same keys; copies every weight.
 std::unique_ptr<owned_network> network_of(const Napi::Object& description, const Napi::Object& weights);
 // { height, width, crop, cropFraction, filter, mean, std }
