@@ -27,6 +27,12 @@ export interface NativeShape {
   readonly output: Wanted;
 }
 
+export interface NativeStep {
+  /** A layer as describe() names it, or `blocks.N.excite` for the squeeze and the excite together. */
+  readonly name: string;
+  readonly milliseconds: number;
+}
+
 export interface NativeTimings {
   /** Milliseconds. */
   readonly prepare: number;
@@ -52,6 +58,8 @@ export interface NativeInfo {
 export interface NativeSession {
   run(input: Float32Array, output: Float32Array, shape: NativeShape, id: number): Promise<void>;
   runSync(input: Float32Array, output: Float32Array, shape: NativeShape): void;
+  /** runSync, and how long each step of the last image took, in their order. */
+  profile(input: Float32Array, output: Float32Array, shape: NativeShape): readonly NativeStep[];
   runPixels(
     data: Uint8Array,
     output: Float32Array,

@@ -131,16 +131,17 @@ size_t runner::width_of(wanted what) const {
   return static_cast<size_t>(what == wanted::logits ? info_.classes : info_.features);
 }
 
-status runner::run_image(wanted what, float* dst, const std::atomic<bool>* stop) {
+status runner::run_image(wanted what, float* dst, const std::atomic<bool>* stop, std::vector<step_time>* steps) {
   status s = executor_->prepare(image_.height(), image_.width());
   if (!s.ok()) return s;
   activation_bytes_.store(executor_->activation_bytes(), std::memory_order_relaxed);
   run_output out;
   (what == wanted::logits ? out.logits : out.embedding) = dst;
-  return executor_->run(image_, out, stop);
+  return executor_->run(image_, out, stop, steps);
 }
 
-status runner::run(const tensor_batch& batch, wanted what, float* dst, caller who, const std::atomic<bool>* stop) {
+status runner::run(const tensor_batch& batch, wanted what, float* dst, caller who, const std::atomic<bool>* stop,
+                   std::vector<step_time>* steps) {
   const turn mine(this, who);
   if (!executor_) return not_open();
   status s = image_.resize(batch.height, batch.width);
@@ -151,7 +152,7 @@ status runner::run(const tensor_batch& batch, wanted what, float* dst, caller wh
     const float* src = batch.data + i * step;
     const uint32_t bad = batch.order == layout::nhwc ? fill_nhwc(src, &image_) : fill_nchw(src, &image_);
     if (bad != 0) return describe_not_finite(image_, i);
-    s = run_image(what, dst + i * width_of(what), stop);
+    s = run_image(what, dst + i * width_of(what), stop, steps);
     if (!s.ok()) return s;
   }
   return status::success();
@@ -166,7 +167,7 @@ status runner::run(const pixels& image, const recipe& how, wanted what, float* d
   status s = preparer_.prepare(image, how, &image_);
   if (!s.ok()) return s;
   const double prepared = now_ms();
-  s = run_image(what, dst, stop);
+  s = run_image(what, dst, stop, nullptr);
   if (times != nullptr) {
     times->prepare_ms = prepared - start;
     times->infer_ms = now_ms() - prepared;

@@ -59,8 +59,10 @@ class runner {
   status open(const network& net, const kernel_table& table, int threads, int height, int width);
 
   // Writes images * (classes | features) floats to dst. A NaN or an infinity in the input is an error
-  // that names its place. Waits while another thread uses the runner.
-  status run(const tensor_batch& batch, wanted what, float* dst, caller who, const std::atomic<bool>* stop);
+  // that names its place. Waits while another thread uses the runner. `steps`, unless null, receives
+  // how long each step of the last image took.
+  status run(const tensor_batch& batch, wanted what, float* dst, caller who, const std::atomic<bool>* stop,
+             std::vector<step_time>* steps = nullptr);
   // Resizes, normalises and runs one image; writes classes | features floats to dst.
   status run(const pixels& image, const recipe& how, wanted what, float* dst, timings* times, caller who,
              const std::atomic<bool>* stop);
@@ -72,7 +74,7 @@ class runner {
 
  private:
   class turn;  // exclusive use of what follows `mutex_`
-  status run_image(wanted what, float* dst, const std::atomic<bool>* stop);
+  status run_image(wanted what, float* dst, const std::atomic<bool>* stop, std::vector<step_time>* steps);
 
   runner_info info_;
   std::atomic<size_t> activation_bytes_{0};

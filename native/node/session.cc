@@ -93,6 +93,17 @@ napi_value timings_value(napi_env env, const timings& times) noexcept {
   return object;
 }
 
+Napi::Value steps_array(Napi::Env env, const std::vector<step_time>& steps) {
+  Napi::Array list = Napi::Array::New(env, steps.size());
+  for (size_t i = 0; i < steps.size(); ++i) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("name", step_name(steps[i]));
+    object.Set("milliseconds", steps[i].seconds * 1e3);
+    list.Set(static_cast<uint32_t>(i), object);
+  }
+  return list;
+}
+
 class pixels_job final : public job {
  public:
   pixels_job(std::shared_ptr<runner> r, std::vector<uint8_t> bytes, const pixels& image, const recipe& how, wanted what,
@@ -219,6 +230,7 @@ void session::define(Napi::Env env, addon_data* data) {
                                                      {
                                                          InstanceMethod<&session::run>("run"),
                                                          InstanceMethod<&session::run_sync>("runSync"),
+                                                         InstanceMethod<&session::profile>("profile"),
                                                          InstanceMethod<&session::run_pixels>("runPixels"),
                                                          InstanceMethod<&session::run_pixels_sync>("runPixelsSync"),
                                                          InstanceMethod<&session::info>("info"),
@@ -291,18 +303,29 @@ Napi::Value session::run(const Napi::CallbackInfo& info) {
   });
 }
 
+void session::run_now(const Napi::CallbackInfo& info, std::vector<step_time>* steps) {
+  const tensor_call call(info);
+  const auto r = opened(info.Env());
+  const tensor_batch batch = call.batch(info.Env(), *r);
+  // Into memory of our own first: output stays as it was when the run fails.
+  std::vector<float> result(static_cast<size_t>(batch.images) * r->width_of(call.shape.what));
+  const status s = r->run(batch, call.shape.what, result.data(), runner::caller::sync, nullptr, steps);
+  if (!s.ok()) throw_failure(info.Env(), s);
+  std::copy(result.begin(), result.end(), call.output.data);
+}
+
 Napi::Value session::run_sync(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  return guarded(env, [&]() -> Napi::Value {
-    const tensor_call call(info);
-    const auto r = opened(env);
-    const tensor_batch batch = call.batch(env, *r);
-    // Into memory of our own first: output stays as it was when the run fails.
-    std::vector<float> result(static_cast<size_t>(batch.images) * r->width_of(call.shape.what));
-    const status s = r->run(batch, call.shape.what, result.data(), runner::caller::sync, nullptr);
-    if (!s.ok()) throw_failure(env, s);
-    std::copy(result.begin(), result.end(), call.output.data);
-    return env.Undefined();
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    run_now(info, nullptr);
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value session::profile(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    std::vector<step_time> steps;
+    run_now(info, &steps);
+    return steps_array(info.Env(), steps);
   });
 }
 

@@ -6,6 +6,7 @@
 #include <napi.h>
 
 #include <memory>
+#include <vector>
 
 #include "node/job.h"
 #include "node/runner.h"
@@ -32,6 +33,9 @@ class session final : public Napi::ObjectWrap<session>, private job_queue::owner
   // run(input, output, shape, id): promise of undefined; runSync(input, output, shape).
   Napi::Value run(const Napi::CallbackInfo& info);
   Napi::Value run_sync(const Napi::CallbackInfo& info);
+  // profile(input, output, shape): runSync, and how long each step of the last image took, in order, as
+  // [{ name, milliseconds }]. The first step begins when the input is in place.
+  Napi::Value profile(const Napi::CallbackInfo& info);
   // runPixels(data, output, image, recipe, wanted, id): promise of { prepare, infer } in milliseconds;
   // runPixelsSync(data, output, image, recipe, wanted): the same at once.
   Napi::Value run_pixels(const Napi::CallbackInfo& info);
@@ -43,6 +47,7 @@ class session final : public Napi::ObjectWrap<session>, private job_queue::owner
 
   void queue_busy(bool busy) override;
   std::shared_ptr<runner> opened(Napi::Env env) const;  // throws ERR_CLOSED
+  void run_now(const Napi::CallbackInfo& info, std::vector<step_time>* steps);
   Napi::Value enqueue(Napi::Env env, uint32_t id, std::unique_ptr<job> work);
   void account(int64_t bytes);
 

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 
 import { addon, type NativePixels, type NativeSession, type NativeShape } from '../../lib/binding.js';
 import { cpu } from '../../lib/cpu.js';
+import { describe as describeNetwork } from '../../lib/describe.js';
 import type { Recipe } from '../../lib/recipe.js';
 import { noise, resizable, smallNetwork, syntheticWeights, takeAway } from './helpers/synthetic.js';
 
@@ -170,6 +171,22 @@ describe('a session', () => {
     await assert.rejects(async () => open({ isa: 'mmx' }), { code: 'ERR_INVALID_ARGUMENT', message: /mmx/ });
     const foreign = process.arch === 'arm64' ? 'avx2' : 'neon';
     await assert.rejects(async () => open({ isa: foreign }), /avx2|neon/);
+  });
+
+  it('tells how long each step took, with the same result', () => {
+    const expected = runSync(session, input);
+    const out = new Float32Array(10);
+    const steps = session.profile(input, out, shape);
+    assert.deepEqual(out, expected);
+    const names = steps.map(({ name }) => name);
+    assert.deepEqual(names.slice(0, 3), ['stem', 'blocks.0.depthwise', 'blocks.0.excite']);
+    assert.deepEqual(names.slice(-2), ['head.conv', 'head.classifier']);
+    // Each is a layer, or the excite: reduce and excite together.
+    const layers = new Set(describeNetwork(smallNetwork()).layers.map(({ name }) => name));
+    assert.deepEqual(names.filter((name) => !layers.has(name)), []);
+    assert.ok(steps.every(({ milliseconds }) => milliseconds >= 0 && milliseconds < 1e4));
+    assert.throws(() => session.profile(input.subarray(1), out, shape), { code: 'ERR_INVALID_ARGUMENT' });
+    assert.throws(() => session.profile(detached(numbers), out, shape), { code: 'ERR_INVALID_ARGUMENT' });
   });
 
   it('prepares and runs pixels as prepareImage and run do', () => {
