@@ -5,6 +5,7 @@
 
 import { EfficientNetError } from './errors.js';
 import { formatShape, quote } from './formats/bytes.js';
+import { isFloat, numbersOf, type Numbers } from './formats/numbers.js';
 import type { Checkpoint, Tensor } from './formats/tensor.js';
 import type { LayerNames, WeightLayout } from './naming.js';
 
@@ -141,8 +142,6 @@ export function foldLayer(layer: CollectedLayer, epsilon: number): FoldedLayer {
   return { weights, bias };
 }
 
-type Numbers = Float32Array | Float64Array;
-
 /** [spatial][in][out] to [out][in][spatial]; a depthwise kernel has one input per output. */
 function engineOrder(source: Numbers, size: LayerSize, layout: WeightLayout): Numbers {
   if (layout !== 'tensorflow') return source;
@@ -157,21 +156,16 @@ function engineOrder(source: Numbers, size: LayerSize, layout: WeightLayout): Nu
   return result;
 }
 
-/** The tensor's finite values: a view where the file's bytes are aligned, else a copy. */
+/** The tensor's finite values, widened exactly; a view where the file's bytes allow it. */
 function readNumbers(tensor: Tensor): Numbers {
-  const { name, type, bytes } = tensor;
-  if (type !== 'f32' && type !== 'f64') {
+  const { name, type } = tensor;
+  if (!isFloat(type)) {
     throw new EfficientNetError(
       'ERR_UNSUPPORTED',
-      `Tensor ${quote(name)} has the element type ${type}, which is not supported yet; convert the checkpoint to float32`,
+      `Tensor ${quote(name)} has the element type ${type}; expected floating-point weights (f32, f16, bf16 or f64)`,
     );
   }
-  const size = type === 'f32' ? 4 : 8;
-  const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes); // A Buffer's slice would be a view.
-  const numbers =
-    type === 'f32'
-      ? new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / size)
-      : new Float64Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / size);
+  const numbers = numbersOf(tensor);
   const bad = firstNonFinite(numbers);
   if (bad === -1) return numbers;
   throw weightsMismatch(

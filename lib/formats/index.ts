@@ -14,13 +14,14 @@ import { looksLikeZip } from './zip.js';
 import { assembleTfjsGraph, looksLikeJson, parseTfjsModel } from './tfjs-graph.js';
 import type { Checkpoint, CheckpointFormat } from './tensor.js';
 import { readTorch } from './torch.js';
+import { looksLikeTorchStream, readTorchStream } from './torch-stream.js';
 
 /** Enough for every format to be told. */
 const kSniffBytes = 512;
 
 /**
  * Reads a checkpoint: a path, a file URL, or a file's bytes (which must not change while the result
- * is in use). safetensors, PyTorch's zip format, or the model.json of a TensorFlow.js graph model,
+ * is in use). safetensors, PyTorch's format, or the model.json of a TensorFlow.js graph model,
  * whose shards are read from the same folder and nowhere else.
  *
  * Throws ERR_FILE for what cannot be read, ERR_INVALID_CHECKPOINT for a malformed or hostile file,
@@ -48,7 +49,7 @@ export function parseCheckpoint(source: Uint8Array): Checkpoint {
     case 'safetensors':
       return readSafetensors(bytes);
     case 'torch':
-      return readTorch(bytes);
+      return looksLikeZip(bytes) ? readTorch(bytes) : readTorchStream(bytes);
     case 'tfjs-graph':
       throw new EfficientNetError(
         'ERR_UNSUPPORTED',
@@ -60,18 +61,10 @@ export function parseCheckpoint(source: Uint8Array): Checkpoint {
 /** Tells the format from the file's first bytes, or throws saying what they look like. */
 export function detectFormat(bytes: Uint8Array): CheckpointFormat {
   if (bytes.length === 0) throw invalidCheckpoint('The file is empty; expected a checkpoint');
-  if (looksLikeZip(bytes)) return 'torch';
+  if (looksLikeZip(bytes) || looksLikeTorchStream(bytes)) return 'torch';
   if (looksLikeSafetensors(bytes)) return 'safetensors';
   if (looksLikeJson(bytes)) return 'tfjs-graph';
   const start = Buffer.from(bytes.subarray(0, 64)).toString('latin1');
-  // Protocol 2, then torch's magic number as a LONG1 of 10 bytes.
-  if (start.startsWith('\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19')) {
-    throw new EfficientNetError(
-      'ERR_UNSUPPORTED',
-      "The file is in PyTorch's older format, from before version 1.6; convert it in Python with " +
-        "torch.save(torch.load('old.pth', weights_only=True), 'new.pth')",
-    );
-  }
   for (const [pattern, what] of foreign) {
     if (pattern.test(start)) throw new EfficientNetError('ERR_UNSUPPORTED', `The file is ${what}, which is not supported; expected ${kExpected}`);
   }
@@ -82,7 +75,7 @@ export function detectFormat(bytes: Uint8Array): CheckpointFormat {
   throw invalidCheckpoint(`The file is of no known format: expected ${kExpected}`, 0);
 }
 
-const kExpected = "safetensors, PyTorch's zip format or a TensorFlow.js model.json";
+const kExpected = "safetensors, PyTorch's format or a TensorFlow.js model.json";
 const foreign: readonly (readonly [pattern: RegExp, what: string])[] = [
   [/^\x89HDF/, 'HDF5 (Keras)'],
   [/^\x1f\x8b/, 'compressed with gzip'],

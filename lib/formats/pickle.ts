@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the pickle in a PyTorch checkpoint as data. A pickle is a program for a stack machine that
+// Reads the pickles in a PyTorch checkpoint as data. A pickle is a program for a stack machine that
 // can name and call anything in Python; here a fixed list of opcodes runs, a fixed list of names is
 // known, and each of them stands for an inert description. Nothing is ever looked up, imported or called.
 
@@ -10,7 +10,7 @@ export class PickleDict {
   readonly entries = new Map<string | number, PickleValue>();
 }
 
-/** A stretch of elements of one type, stored in the archive under `data/KEY`. */
+/** A stretch of elements of one type, which the container holds under `key`. */
 export interface PickleStorage {
   readonly kind: 'storage';
   readonly type: ElementType;
@@ -57,12 +57,15 @@ const kMaxObjects = 300_000;
 
 const kOrderedDict = 'collections.OrderedDict';
 const kRebuildTensor = 'torch._utils._rebuild_tensor_v2';
+/** Before PyTorch 0.4: the same without requires_grad and hooks. */
+const kRebuildTensorOld = 'torch._utils._rebuild_tensor';
 const kRebuildParameter = 'torch._utils._rebuild_parameter';
 
 const globals: ReadonlyMap<string, PickleGlobal> = new Map(
   [
     { kind: 'global', name: kOrderedDict } as const,
     { kind: 'global', name: kRebuildTensor } as const,
+    { kind: 'global', name: kRebuildTensorOld } as const,
     { kind: 'global', name: kRebuildParameter } as const,
     ...Object.entries({
       Float: 'f32', Half: 'f16', BFloat16: 'bf16', Double: 'f64', Long: 'i64',
@@ -71,13 +74,31 @@ const globals: ReadonlyMap<string, PickleGlobal> = new Map(
   ].map((global) => [global.name, global]),
 );
 
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** A pickle in a file in which more may follow. */
+export interface PickleInStream {
+  readonly value: PickleValue;
+  /** Bytes that it takes. */
+  readonly length: number;
+  /** Every storage that it names, in order, also those that no tensor of the value uses. */
+  readonly storages: readonly PickleStorage[];
+}
+
 /**
  * The value that a pickle describes. `base` is where `bytes` begin in the file.
  * Throws ERR_INVALID_CHECKPOINT naming the place for anything else than a plain checkpoint.
  */
 export function readPickle(bytes: Uint8Array, base: number): PickleValue {
   if (bytes.length > kMaxBytes) throw invalidCheckpoint(`Expected a pickle of at most ${kMaxBytes} bytes but it has ${bytes.length}`, base);
-  return new Machine(bytes, base).run();
+  const { value, length } = new Machine(bytes, base).run();
+  if (length !== bytes.length) throw invalidCheckpoint('Something follows the end of the pickle', base + length);
+  return value;
+}
+
+/** The same where `bytes` may go on after the pickle. */
+export function readPickleInStream(bytes: Uint8Array, base: number): PickleInStream {
+  return new Machine(bytes.subarray(0, kMaxBytes), base).run();
 }
 
 class Machine {
@@ -87,6 +108,7 @@ class Machine {
   readonly #stack: PickleValue[] = [];
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, PickleValue>();
+  readonly #storages: PickleStorage[] = [];
   #position = 0;
   /** Of the opcode at work, for messages. */
   #opcodeAt = 0;
@@ -98,7 +120,7 @@ class Machine {
     this.#base = base;
   }
 
-  run(): PickleValue {
+  run(): PickleInStream {
     if (this.#bytes[0] !== 0x80) this.#fail('Expected a pickle to begin with its protocol');
     for (;;) {
       this.#opcodeAt = this.#position;
@@ -209,11 +231,10 @@ class Machine {
     if (this.#opcodeAt !== 0 || version < 2 || version > 5) this.#fail(`Expected one pickle protocol from 2 to 5, at the beginning, not ${version}`);
   }
 
-  #stop(): PickleValue {
+  #stop(): PickleInStream {
     const value = this.#pop();
     if (this.#stack.length > 0 || this.#marks.length > 0) this.#fail('The pickle stops with values left over');
-    if (this.#position !== this.#bytes.length) this.#fail('Something follows the end of the pickle');
-    return value;
+    return { value, length: this.#position, storages: this.#storages };
   }
 
   #line(): string {
@@ -246,7 +267,7 @@ class Machine {
   #text(length: number): string {
     const start = this.#take(length);
     try {
-      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(this.#bytes.subarray(start, start + length));
+      return utf8.decode(this.#bytes.subarray(start, start + length));
     } catch {
       return this.#fail('The pickle holds text that is not valid UTF-8');
     }
@@ -309,7 +330,7 @@ class Machine {
     const callee = this.#pop();
     const name = this.#globalName(callee);
     if (name === kOrderedDict) return this.#push(this.#orderedDict(parameters));
-    if (name === kRebuildTensor) return this.#push(this.#tensor(parameters));
+    if (name === kRebuildTensor || name === kRebuildTensorOld) return this.#push(this.#tensor(parameters));
     const [data] = parameters;
     if (name === kRebuildParameter && isTensor(data)) return this.#push(data);
     this.#fail('The pickle calls something that cannot be called');
@@ -350,15 +371,18 @@ class Machine {
     return dict;
   }
 
-  /** ('storage', class, key, device, elements) */
+  /** ('storage', class, key, device, elements); in the older format followed by None or a view of another storage. */
   #storage(items: readonly PickleValue[]): PickleStorage {
     this.#count();
-    const [tag, type, key, device, length] = items;
+    const [tag, type, key, device, length, view] = items;
     const element = typeof type === 'object' && type !== null && !(type instanceof PickleDict) && type.kind === 'global' ? type.type : undefined;
-    if (items.length !== 5 || tag !== 'storage' || element === undefined || typeof key !== 'string' || typeof device !== 'string') {
+    if (items.length < 5 || items.length > 6 || tag !== 'storage' || element === undefined || typeof key !== 'string' || typeof device !== 'string') {
       this.#fail("Expected a storage as ('storage', class, key, device, elements)");
     }
-    return { kind: 'storage', type: element, key, length: this.#natural(length) };
+    if (view !== undefined && view !== null) this.#fail(`The storage ${quote(key)} is a view of another, which no known version of PyTorch writes`);
+    const storage = { kind: 'storage', type: element, key, length: this.#natural(length) } as const;
+    this.#storages.push(storage);
+    return storage;
   }
 
   /** (storage, offset, size, stride, requires_grad, hooks[, metadata]) */

@@ -4,14 +4,11 @@
 // the file wherever they lie in row-major order. Runs no code of the file; see pickle.ts.
 
 import { EfficientNetError } from '../errors.js';
-import { elementBytes, elementCount, formatShape, invalidCheckpoint, quote } from './bytes.js';
-import { isTensor, PickleDict, readPickle, type PickleStorage, type PickleTensor, type PickleValue } from './pickle.js';
-import type { Checkpoint, Tensor } from './tensor.js';
+import { invalidCheckpoint, quote } from './bytes.js';
+import { readPickle } from './pickle.js';
+import type { Checkpoint } from './tensor.js';
+import { resolveTensors } from './torch-tensors.js';
 import { readZip } from './zip.js';
-
-const kMaxRank = 32;
-/** Where training scripts put the weights, in timm's order of preference: averaged weights first. */
-const wrappers = ['state_dict_ema', 'model_ema', 'state_dict', 'model'];
 
 /**
  * Reads a checkpoint in PyTorch's zip format. A dictionary of tensors is taken as it is; one that
@@ -24,9 +21,7 @@ export function readTorch(bytes: Uint8Array): Checkpoint {
   const root = findRoot(files);
   const pickle = files.get(`${root}data.pkl`) ?? new Uint8Array(0);
   const value = readPickle(pickle, pickle.byteOffset - bytes.byteOffset);
-  const storages = new Storages(files, root, bytes.length);
-  const tensors = new Map<string, Tensor>();
-  for (const [name, tensor] of stateDict(value)) tensors.set(name, storages.resolve(name, tensor));
+  const tensors = resolveTensors(value, ({ key }) => files.get(`${root}data/${key}`), bytes.length);
   return { format: 'torch', tensors, metadata: new Map() };
 }
 
@@ -50,135 +45,4 @@ function findRoot(files: ReadonlyMap<string, Uint8Array>): string {
     throw new EfficientNetError('ERR_UNSUPPORTED', 'The checkpoint was written on a big-endian machine; save it again on a little-endian one');
   }
   return root;
-}
-
-/** The dictionary of tensors, which may be wrapped and prefixed. */
-function stateDict(value: PickleValue): Map<string, PickleTensor> {
-  const tensors = new Map<string, PickleTensor>();
-  for (const [name, tensor] of unwrap(value).entries) {
-    if (typeof name !== 'string' || !isTensor(tensor)) {
-      throw invalidCheckpoint(`Expected a dictionary of named tensors, but its entry ${quote(String(name))} is none`);
-    }
-    tensors.set(name, tensor);
-  }
-  const prefix = 'module.';
-  if (tensors.size === 0 || ![...tensors.keys()].every((name) => name.startsWith(prefix))) return tensors;
-  return new Map([...tensors].map(([name, tensor]) => [name.slice(prefix.length), tensor]));
-}
-
-/** Two levels at most: a dictionary can hold itself. */
-function unwrap(value: PickleValue): PickleDict {
-  let dict = value;
-  for (let level = 0; level < 2 && dict instanceof PickleDict; level++) {
-    const { entries }: PickleDict = dict;
-    const wrapper = wrappers.find((name) => entries.get(name) instanceof PickleDict);
-    if (wrapper === undefined) break;
-    dict = entries.get(wrapper) ?? null;
-  }
-  if (dict instanceof PickleDict) return dict;
-  throw invalidCheckpoint('Expected the checkpoint to hold a dictionary of tensors; save it with torch.save(model.state_dict(), path)');
-}
-
-/** Checks tensors against the stored elements and gives their bytes. */
-class Storages {
-  readonly #files: ReadonlyMap<string, Uint8Array>;
-  readonly #root: string;
-  /** Bytes that may still be copied: each byte of the file once, whatever the pickle asks for. */
-  #copyBudget: number;
-
-  constructor(files: ReadonlyMap<string, Uint8Array>, root: string, fileLength: number) {
-    this.#files = files;
-    this.#root = root;
-    this.#copyBudget = fileLength;
-  }
-
-  resolve(name: string, tensor: PickleTensor): Tensor {
-    const { storage, offset, size, stride } = tensor;
-    const bytes = this.#bytesOf(name, storage);
-    const count = elementCount(size);
-    if (size.length !== stride.length || size.length > kMaxRank || count === undefined || count > storage.length) {
-      throw invalidCheckpoint(
-        `Tensor ${quote(name)} of size ${formatShape(size)} and stride ${formatShape(stride)} ` +
-          `does not fit its storage of ${storage.length} elements`,
-      );
-    }
-    const extent = checkedExtent(name, tensor, count);
-    const width = elementBytes[storage.type];
-    const start = offset * width;
-    if (count === 0 || isRowMajor(size, stride)) {
-      return { name, type: storage.type, shape: size, bytes: bytes.subarray(start, start + count * width) };
-    }
-    const reach = bytes.subarray(start, start + extent * width);
-    // The extent, not the elements: where the file is not aligned, all of it is copied first.
-    this.#copyBudget -= reach.length;
-    if (this.#copyBudget < 0) throw invalidCheckpoint(`Tensor ${quote(name)}: the tensors not in row-major order exceed the file`);
-    return { name, type: storage.type, shape: size, bytes: copyRowMajor(reach, size, stride, width) };
-  }
-
-  #bytesOf(name: string, storage: PickleStorage): Uint8Array {
-    const bytes = this.#files.get(`${this.#root}data/${storage.key}`);
-    if (bytes === undefined) throw invalidCheckpoint(`Tensor ${quote(name)} lies in the storage ${quote(storage.key)}, which the file does not have`);
-    const expected = storage.length * elementBytes[storage.type];
-    if (bytes.length === expected) return bytes;
-    throw invalidCheckpoint(
-      `Tensor ${quote(name)} lies in a storage of ${storage.length} elements of ${storage.type}, ` +
-        `${expected} bytes, but the file has ${bytes.length}`,
-    );
-  }
-}
-
-/** Elements from the first to the last, which must lie inside the storage; every sum must be exact. */
-function checkedExtent(name: string, { storage, offset, size, stride }: PickleTensor, count: number): number {
-  let extent = count === 0 ? 0 : 1;
-  if (count > 0) size.forEach((n, i) => (extent += (n - 1) * (stride[i] ?? 0)));
-  if (Number.isSafeInteger(extent) && Number.isSafeInteger(offset + extent) && offset + extent <= storage.length) return extent;
-  throw invalidCheckpoint(
-    `Tensor ${quote(name)} of size ${formatShape(size)}, stride ${formatShape(stride)} and offset ${offset} ` +
-      `reaches outside its storage of ${storage.length} elements`,
-  );
-}
-
-/** A dimension of size 1 is never stepped along, so its stride is of no account. */
-function isRowMajor(size: readonly number[], stride: readonly number[]): boolean {
-  let expected = 1;
-  for (let i = size.length - 1; i >= 0; i--) {
-    const n = size[i] ?? 0;
-    if (n !== 1 && stride[i] !== expected) return false;
-    expected *= n;
-  }
-  return true;
-}
-
-/** `source` is the tensor's checked extent: from its first element to its last. */
-function copyRowMajor(source: Uint8Array, size: readonly number[], stride: readonly number[], width: number): Uint8Array {
-  // Copied in words of at most 4 bytes, exact for every type; an element of 8 is a last dimension of 2 words.
-  const wide = width === 8;
-  const sizes = wide ? [...size, 2] : size;
-  const strides = wide ? [...stride.map((step) => step * 2), 1] : stride;
-  const result = new Uint8Array(sizes.reduce((a, b) => a * b, 1) * Math.min(width, 4));
-  const from = asWords(source, width);
-  const to = asWords(result, width);
-  const index = sizes.map(() => 0);
-  let at = 0;
-  for (let i = 0; i < to.length; i++) {
-    to[i] = from[at] ?? 0;
-    for (let d = sizes.length - 1; d >= 0; d--) {
-      const [n, step, k] = [sizes[d] ?? 1, strides[d] ?? 0, (index[d] ?? 0) + 1];
-      at += step;
-      index[d] = k;
-      if (k < n) break;
-      at -= n * step;
-      index[d] = 0;
-    }
-  }
-  return result;
-}
-
-function asWords(bytes: Uint8Array, width: number): Uint8Array | Uint16Array | Uint32Array {
-  const word = Math.min(width, 4);
-  const aligned = bytes.byteOffset % word === 0 ? bytes : new Uint8Array(bytes); // A Buffer's slice would be a view.
-  const length = Math.floor(aligned.byteLength / word);
-  if (word === 1) return new Uint8Array(aligned.buffer, aligned.byteOffset, length);
-  if (word === 2) return new Uint16Array(aligned.buffer, aligned.byteOffset, length);
-  return new Uint32Array(aligned.buffer, aligned.byteOffset, length);
 }

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The fuzzer's entries for PyTorch's files: the pickle alone, a pickle inside a sound archive (whose
-// checksums would else stop every change), and the archive itself.
+// checksums would else stop every change), the older stream of pickles, and the archive itself.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readPickle } from '../../../lib/formats/pickle.js';
 import { readTorch } from '../../../lib/formats/torch.js';
+import { readTorchStream } from '../../../lib/formats/torch-stream.js';
 import { readZip } from '../../../lib/formats/zip.js';
 import { writeZip, type ZipEntry } from '../../lib/zip-writer.js';
 import { checkCheckpoint, type FuzzReader } from '../reader.js';
 
 // Compiled files lie in dist/test/fuzz/readers, the golden files in test/golden.
-const small = readFileSync(join(__dirname, '..', '..', '..', '..', 'test', 'golden', 'small.pth'));
+const golden = join(__dirname, '..', '..', '..', '..', 'test', 'golden');
+const small = readFileSync(join(golden, 'small.pth'));
 const entries = readZip(small);
 
 function withPickle(pickle: Uint8Array): Buffer {
@@ -41,6 +43,12 @@ export const torchReaders: readonly FuzzReader[] = [
     seeds: () => [pickleOf()],
     tokens: [...opcodes, ...names],
     read: (pickle) => checkCheckpoint(readTorch(withPickle(pickle))),
+  },
+  {
+    name: 'torch-stream',
+    seeds: () => [readFileSync(join(golden, 'small-old.pth'))],
+    tokens: [...opcodes, ...names, 'little_endian', '\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19'],
+    read: (bytes) => checkCheckpoint(readTorchStream(bytes)),
   },
   {
     name: 'zip',
