@@ -46,6 +46,10 @@ constexpr size_t kStepsPerBlock = 4;
 // Items a thread should find in a loop, so that a late or slow one leaves work to the others.
 constexpr int kItemsPerThread = 4;
 
+// How far prefetching runs ahead of the weights in use, in floats: 128 KB. B0 on Zen 4, one thread:
+// nothing 9.05 ms, 64 KB 8.81, 128 KB 8.80, 256 KB 8.72.
+constexpr ptrdiff_t kPrefetch = 64 << 10;
+
 // Cuts `count` into pieces of about `piece`, at least as many as `pieces`; piece i is [cut(i), cut(i + 1)).
 struct cuts {
   int count, pieces;
@@ -86,6 +90,7 @@ gemm_args executor::impl::matrix_args(const packed_matrix& m, activation act) co
   g.bias = net().at(m.bias);
   g.panel_stride = m.layout.stride();
   g.vectors = m.layout.vectors;
+  g.half = m.layout.half;
   g.panel_end = m.layout.count();
   g.act = act;
   return g;
@@ -115,8 +120,10 @@ void executor::impl::pointwise(gemm_args g, const packed_matrix& m, const map& d
     part.panel_begin = panel.cut(group);
     part.panel_end = panel.cut(group + 1);
     if (chunk_index == 0) {
+      part.prefetch = kPrefetch;
       const int vectors = m.layout.panel_vectors;
-      clear_border(dst, dst_at, part.panel_begin * vectors, std::min(part.panel_end * vectors, dst.blocks));
+      const int end = part.panel_end == m.layout.count() ? dst.blocks : part.panel_end * vectors;
+      clear_border(dst, dst_at, part.panel_begin * vectors, end);
     }
     table().gemm.fn(part);
   });
@@ -267,7 +274,7 @@ void executor::impl::run_head() {
     gemm_args part = g;
     part.panel_begin = panel.cut(item);
     part.panel_end = panel.cut(item + 1);
-    table().gemm_pool.fn(part);
+    table().gemm.fn(part);
   });
   mean_args mean;
   mean.sums = g.pool;

@@ -85,21 +85,21 @@ class packer {
   packer(const kernel_table& table, float* memory) : table_(table), memory_(memory) {}
   size_t used() const { return used_; }
 
-  packed_matrix matrix(const floats& weights, const floats& bias, int n, int k, int panel_vectors) {
+  packed_matrix matrix(const floats& weights, const floats& bias, int n, int k, int panel_vectors, bool halves) {
     packed_matrix m;
     m.k = k;
     m.n = n;
-    m.layout = make_panels(k, n, table_.lanes, panel_vectors);
+    m.layout = make_panels(k, n, table_.lanes, panel_vectors, halves);
     m.weights = take(m.layout.size());
     m.bias = vector(bias, n);
     if (memory_ != nullptr) pack_panels(weights.data, n, m.layout, memory_ + m.weights);
     return m;
   }
   packed_matrix pointwise(const floats& weights, const floats& bias, int n, int k) {
-    return matrix(weights, bias, n, k, table_.gemm_vectors);
+    return matrix(weights, bias, n, k, table_.gemm_vectors, table_.gemm_halves);
   }
   packed_matrix dense(const floats& weights, const floats& bias, int n, int k) {
-    return matrix(weights, bias, n, k, table_.gemv_vectors);
+    return matrix(weights, bias, n, k, table_.gemv_vectors, false);
   }
 
   packed_matrix stem(const stem_block& s) {
@@ -183,7 +183,7 @@ std::vector<std::string> kernel_names(const network& net, const kernel_table& t)
     }
     use(t.gemm.name);
   }
-  use(t.gemm_pool.name);
+  use(t.gemm.name);
   use(t.gemv.name);
   return names;
 }

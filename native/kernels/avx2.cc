@@ -13,7 +13,7 @@
 namespace effnet {
 namespace {
 
-using tiles = gemm_tiles<6, 2>;
+using tiles = gemm_tiles<6, 2, false>;
 constexpr int kSegment = 7;
 
 }  // namespace
@@ -24,10 +24,10 @@ extern constexpr kernel_table kAvx2 = {
     f32v::kLanes,
     tiles::kRows,
     tiles::kVectors,
+    tiles::kHalves,
     kGemvVectors,
-    {"gemm_f32_6x16_avx2", gemm<tiles, f32v::kLanes, false>},
-    {"gemm_pool_f32_6x16_avx2", gemm<tiles, f32v::kLanes, true>},
-    {"stem_f32_k3s2_avx2", gemm<tiles, 6, false>},
+    {"gemm_f32_6x16_avx2", gemm<tiles, f32v::kLanes>},
+    {"stem_f32_k3s2_avx2", gemm<tiles, 6>},
     {"depthwise_f32_k3s1_avx2", depthwise<3, 1, kSegment>},
     {"depthwise_f32_k3s2_avx2", depthwise<3, 2, kSegment>},
     {"depthwise_f32_k5s1_avx2", depthwise<5, 1, kSegment>},

@@ -53,7 +53,9 @@ struct gemm_args {
   ptrdiff_t residual_plane = 0;
   pixel_rows residual_rows;
   float* pool = nullptr;  // pooling only: [n rounded up to L], receives the sum over all pixels
-  int vectors = 0;        // output vectors: ceil(n / L)
+  int vectors = 0;         // output vectors: ceil(n / L)
+  bool half = false;       // the panels are packed with a half vector at the end (kernels/pack.h)
+  ptrdiff_t prefetch = 0;  // floats ahead of the weights in use that prefetching runs
   int panel_begin = 0, panel_end = 0;
   int pixel_begin = 0, pixel_end = 0;
   activation act = activation::none;
@@ -154,9 +156,9 @@ struct kernel_table {
   int lanes;
   int gemm_rows;     // largest pixel tile
   int gemm_vectors;  // panel width, in vectors
+  bool gemm_halves;  // panels may end in half a vector (kernels/pack.h)
   int gemv_vectors;  // panel width of gemv, in vectors
   named<gemm_fn> gemm;       // pointwise, pixel stride L
-  named<gemm_fn> gemm_pool;  // the same, summing over the pixels instead of storing
   named<gemm_fn> stem_k3s2;  // 3 interleaved input channels: pixel stride 6
   named<depthwise_fn> depthwise_k3s1, depthwise_k3s2, depthwise_k5s1, depthwise_k5s2;
   named<gemv_fn> gemv;

@@ -10,7 +10,8 @@ void pack_panels(const float* src, int n, const panels& p, float* dst) {
     const int first = panel * p.panel_vectors * p.lanes;
     float* out = dst + panel * p.stride();
     for (int j = 0; j < width; ++j) {
-      const int channel = first + j;
+      const bool repeated = p.half && j >= width - p.lanes / 2 && panel + 1 == p.count();
+      const int channel = first + (repeated ? j - p.lanes / 2 : j);
       const float* in = src + size_t(channel) * p.k;
       for (int k = 0; k < p.k; ++k) out[size_t(k) * width + j] = channel < n ? in[k] : 0.0f;
     }

@@ -10,19 +10,23 @@ constexpr int round_up(int x, int to) { return (x + to - 1) / to * to; }
 constexpr int div_up(int x, int by) { return (x + by - 1) / by; }
 
 // Output vectors of n channels are cut into panels of `panel_vectors`, the last one narrower where
-// it does not divide. Panel p starts at p * stride and is [k][vectors(p) * lanes].
+// it does not divide. Panel p starts at p * stride and is [k][width(p) * lanes].
+// With `half`, the last vector is at most half full. It follows the full ones in the last panel, which
+// may so become one wider than the others, and its lower lanes are repeated in the upper ones: a tile
+// gives each half to another pixel.
 struct panels {
   int k, vectors, panel_vectors, lanes;
-  int count() const { return div_up(vectors, panel_vectors); }
-  int width(int p) const {
-    const int left = vectors - p * panel_vectors;
-    return left < panel_vectors ? left : panel_vectors;
-  }
+  bool half;
+  int count() const { return div_up(vectors - half, panel_vectors); }
+  int width(int p) const { return p + 1 == count() ? vectors - p * panel_vectors : panel_vectors; }
   ptrdiff_t stride() const { return ptrdiff_t(k) * panel_vectors * lanes; }
   size_t size() const { return size_t(k) * vectors * lanes; }
 };
-inline panels make_panels(int k, int n, int lanes, int panel_vectors) {
-  return {k, div_up(n, lanes), panel_vectors, lanes};
+
+// `halves`: whether the kernel that will read them has tiles that end in half a vector.
+inline panels make_panels(int k, int n, int lanes, int panel_vectors, bool halves = false) {
+  const int rest = n % lanes;
+  return {k, div_up(n, lanes), panel_vectors, lanes, halves && n > lanes && rest != 0 && rest <= lanes / 2};
 }
 
 // src is [n][k]; dst receives panels.size() floats, zeros past n.

@@ -12,7 +12,7 @@
 namespace effnet {
 namespace {
 
-using tiles = gemm_tiles<4, 2>;
+using tiles = gemm_tiles<4, 2, true>;
 constexpr int kSegment = 7;
 
 }  // namespace
@@ -23,10 +23,10 @@ extern constexpr kernel_table kScalar = {
     f32v::kLanes,
     tiles::kRows,
     tiles::kVectors,
+    tiles::kHalves,
     kGemvVectors,
-    {"gemm_f32_4x8_scalar", gemm<tiles, f32v::kLanes, false>},
-    {"gemm_pool_f32_4x8_scalar", gemm<tiles, f32v::kLanes, true>},
-    {"stem_f32_k3s2_scalar", gemm<tiles, 6, false>},
+    {"gemm_f32_4x8_scalar", gemm<tiles, f32v::kLanes>},
+    {"stem_f32_k3s2_scalar", gemm<tiles, 6>},
     {"depthwise_f32_k3s1_scalar", depthwise<3, 1, kSegment>},
     {"depthwise_f32_k3s2_scalar", depthwise<3, 2, kSegment>},
     {"depthwise_f32_k5s1_scalar", depthwise<5, 1, kSegment>},

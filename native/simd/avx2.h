@@ -30,6 +30,13 @@ EFFNET_INLINE f32v fma(f32v a, f32v b, f32v c) { return {_mm256_fmadd_ps(a.v, b.
 EFFNET_INLINE f32v max(f32v a, f32v b) { return {_mm256_max_ps(a.v, b.v)}; }
 EFFNET_INLINE f32v min(f32v a, f32v b) { return {_mm256_min_ps(a.v, b.v)}; }
 
+// Halves, for layers whose last vector is at most half full: lower lanes of a and upper lanes of b;
+// lower lanes of a and of b; the lower, or the upper lanes of a in the lower ones, then zeros.
+EFFNET_INLINE f32v halves(f32v a, f32v b) { return {_mm256_blend_ps(a.v, b.v, 0xf0)}; }
+EFFNET_INLINE f32v join(f32v a, f32v b) { return {_mm256_insertf128_ps(a.v, _mm256_castps256_ps128(b.v), 1)}; }
+EFFNET_INLINE f32v lower(f32v a) { return {_mm256_blend_ps(_mm256_setzero_ps(), a.v, 0x0f)}; }
+EFFNET_INLINE f32v upper(f32v a) { return {_mm256_insertf128_ps(_mm256_setzero_ps(), _mm256_extractf128_ps(a.v, 1), 0)}; }
+
 // a / b
 EFFNET_INLINE f32v quotient(f32v a, f32v b) { return {_mm256_div_ps(a.v, b.v)}; }
 

@@ -30,6 +30,13 @@ EFFNET_INLINE f32v fma(f32v a, f32v b, f32v c) { return {vfmaq_f32(c.v, a.v, b.v
 EFFNET_INLINE f32v max(f32v a, f32v b) { return {vbslq_f32(vcgtq_f32(a.v, b.v), a.v, b.v)}; }
 EFFNET_INLINE f32v min(f32v a, f32v b) { return {vbslq_f32(vcltq_f32(a.v, b.v), a.v, b.v)}; }
 
+// Halves, for layers whose last vector is at most half full: lower lanes of a and upper lanes of b;
+// lower lanes of a and of b; the lower, or the upper lanes of a in the lower ones, then zeros.
+EFFNET_INLINE f32v halves(f32v a, f32v b) { return {vcombine_f32(vget_low_f32(a.v), vget_high_f32(b.v))}; }
+EFFNET_INLINE f32v join(f32v a, f32v b) { return {vcombine_f32(vget_low_f32(a.v), vget_low_f32(b.v))}; }
+EFFNET_INLINE f32v lower(f32v a) { return {vcombine_f32(vget_low_f32(a.v), vdup_n_f32(0.0f))}; }
+EFFNET_INLINE f32v upper(f32v a) { return {vcombine_f32(vget_high_f32(a.v), vdup_n_f32(0.0f))}; }
+
 // a / b
 EFFNET_INLINE f32v quotient(f32v a, f32v b) { return {vdivq_f32(a.v, b.v)}; }
 

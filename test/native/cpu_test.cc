@@ -45,7 +45,7 @@ bool named_after(const char* name, const char* isa) {
 
 // Every kernel of the table carries the instruction set's name and has a body.
 void check_table(test_case& c, const kernel_table& t) {
-  const char* names[] = {t.gemm.name, t.gemm_pool.name, t.stem_k3s2.name, t.depthwise_k3s1.name, t.depthwise_k3s2.name,
+  const char* names[] = {t.gemm.name, t.stem_k3s2.name, t.depthwise_k3s1.name, t.depthwise_k3s2.name,
                          t.depthwise_k5s1.name, t.depthwise_k5s2.name, t.gemv.name, t.mean.name, t.gate_weights.name,
                          t.gate_map.name};
   std::vector<std::string> seen;
@@ -55,7 +55,7 @@ void check_table(test_case& c, const kernel_table& t) {
     for (const std::string& other : seen) c.check(other != name, "two kernels share a name");
     seen.push_back(name ? name : "");
   }
-  c.check(t.gemm.fn && t.gemm_pool.fn && t.stem_k3s2.fn && t.depthwise_k3s1.fn && t.depthwise_k3s2.fn &&
+  c.check(t.gemm.fn && t.stem_k3s2.fn && t.depthwise_k3s1.fn && t.depthwise_k3s2.fn &&
               t.depthwise_k5s1.fn && t.depthwise_k5s2.fn && t.gemv.fn && t.mean.fn && t.gate_weights.fn && t.gate_map.fn,
           "a kernel is missing");
   c.check(t.lanes >= 4 && (t.lanes & (t.lanes - 1)) == 0 && t.lanes * int(sizeof(float)) <= 64, "strange lanes");

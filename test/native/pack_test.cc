@@ -38,6 +38,32 @@ void test_panels(tester& t, random_source& random) {
         }
 }
 
+// The last vector half full: it belongs to the last panel, and its lower half is there twice.
+void test_halves(tester& t, random_source& random) {
+  for (int lanes : kLanes)
+    for (int panel_vectors : {1, 2, 3})
+      for (int n = 1; n <= 3 * panel_vectors * lanes; ++n) {
+        const int k = 5, rest = n % lanes, vectors = (n + lanes - 1) / lanes;
+        test_case c(t, "pack_panels, halves", {{"lanes", lanes}, {"panel", panel_vectors}, {"n", n}});
+        const panels p = make_panels(k, n, lanes, panel_vectors, true);
+        c.check(p.half == (n > lanes && rest >= 1 && rest <= lanes / 2), "half");
+        c.check(p.size() == size_t(vectors) * lanes * k, "wrong size");
+        const std::vector<float> src = random.floats(size_t(n) * k);
+        buffer dst(p.size(), edge::end, lanes);
+        pack_panels(src.data(), n, p, dst.data());
+        reference::vector expected(dst.size(), kUntouched);
+        for (int panel = 0; panel < p.count(); ++panel)
+          for (int column = 0; column < p.width(panel) * lanes; ++column)
+            for (int i = 0; i < k; ++i) {
+              int channel = panel * panel_vectors * lanes + column;
+              if (p.half && channel >= (vectors - 1) * lanes + lanes / 2) channel -= lanes / 2;
+              expected[size_t(panel) * p.stride() + size_t(i) * p.width(panel) * lanes + column] = {
+                  channel < n ? src[size_t(channel) * k + i] : 0.0, 0};
+            }
+        c.check_buffer(dst, expected, "panels");
+      }
+}
+
 void test_stem(tester& t, random_source& random) {
   for (int n : {1, 3, 32})
     for (int in : {1, 3})
@@ -100,6 +126,8 @@ int main() {
   random_source random(17);
   test_panels(t, random);
   t.expect_count("panels", 3 * 4 * 7 * 4);
+  test_halves(t, random);
+  t.expect_count("halves", 3 * (1 + 2 + 3) * (4 + 8 + 16));
   test_stem(t, random);
   t.expect_count("stem", 3 * 2 * 3);
   test_depthwise(t, random);
