@@ -13,6 +13,10 @@ export type ErrorCode =
   | 'ERR_FETCH' // a download failed
   | 'ERR_OFFLINE' // not cached and the network is not to be used or cannot be reached
   | 'ERR_MISSING_DEPENDENCY' // an optional package is needed and not installed
+  | 'ERR_ABORTED' // stopped by the caller's signal, with what was finished in the error
+  | 'ERR_TIMEOUT' // an evaluation of the caller took too long
+  | 'ERR_SEARCH_FAILED' // no evaluation of a search succeeded
+  | 'ERR_BUDGET' // no network of the family fits a budget
   | 'ERR_CLOSED' // the model was closed
   | 'ERR_OUT_OF_MEMORY'
   | 'ERR_NATIVE'; // the addon could not be loaded or failed inside

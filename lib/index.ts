@@ -23,3 +23,18 @@ export {
   type StemBlock,
 } from './network.js';
 export { describe, type FeatureShape, type LayerDescription, type NetworkDescription } from './describe.js';
+export { scale, scaleLimits, type ScaledNetwork, type ScaleOptions } from './compound/scale.js';
+export { paperCoefficients, type CompoundCoefficients, type Constraint } from './compound/constraint.js';
+export type { DepthRounding } from './compound/depth.js';
+export {
+  searchCoefficients,
+  SearchError,
+  searchObjective,
+  type Evaluation,
+  type SearchOptions,
+  type SearchPoint,
+  type SearchProgress,
+  type SearchResult,
+} from './compound/search.js';
+export type { Grid, GridAxis } from './compound/grid.js';
+export type { Goal } from './compound/pareto.js';

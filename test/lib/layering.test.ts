@@ -117,7 +117,7 @@ const libLayers: readonly (readonly string[])[] = [
   ['architectures', 'network', 'naming'],
   ['describe', 'fold', 'weights', 'random-weights', 'export-onnx', 'recipe', 'cache'],
   ['binding', 'fetch/'],
-  ['catalogue', 'cpu', 'image'],
+  ['catalogue', 'cpu', 'image', 'compound/'],
   ['efficientnet'],
   ['model'],
   ['index', 'cli/'],

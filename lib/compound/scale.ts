@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+// Compound scaling by the paper's formula: a network for any real phi, from any base network. It
+// does not reproduce the published B1 to B7, whose coefficients are a table of their own
+// (scaling.ts); published.ts compares both. Nothing is measured here.
+
+import { architectures, type Architecture, type BaseNetwork } from '../architectures.js';
+import { checkBoolean, checkFinite, checkInteger, checkOneOf, checkOptions, invalidArgument } from '../check.js';
+import { describe } from '../describe.js';
+import { EfficientNetError } from '../errors.js';
+import { buildNetwork, resolveName, type Network, type Padding } from '../network.js';
+import { checkCoefficients, checkConstraint, constraintProduct, paperCoefficients, type CompoundCoefficients } from './constraint.js';
+import { scaleRepeats, type DepthRounding } from './depth.js';
+
+export interface ScaleOptions {
+  /** Depth grows as alpha^phi; 1.2 unless given, what the paper found on B0. */
+  readonly alpha?: number | undefined;
+  /** Width grows as beta^phi; 1.1 unless given. */
+  readonly beta?: number | undefined;
+  /** Resolution grows as gamma^phi; 1.15 unless given. */
+  readonly gamma?: number | undefined;
+  /** What phi = 0 gives: a name of the family, an architecture, or a network before scaling; 'b0' unless given. */
+  readonly base?: string | BaseNetwork | Architecture | undefined;
+  /** Height and width in pixels at phi = 0; the base's own, or 224 for a base without one. */
+  readonly resolution?: number | undefined;
+  /** Layers to the nearest whole number in all ('nearest', the default), or stage by stage upwards ('up'). */
+  readonly depthRounding?: DepthRounding | undefined;
+  /** The resolution is rounded to the nearest multiple of this many pixels; 1 unless given. */
+  readonly resolutionStep?: number | undefined;
+  /** Coefficients that break the paper's condition are an error in place of a warning. */
+  readonly strict?: boolean | undefined;
+  /** How far alpha * beta^2 * gamma^2 may be from 2; 0.1 unless given. */
+  readonly tolerance?: number | undefined;
+  readonly padding?: Padding | undefined;
+  readonly batchNormEpsilon?: number | undefined;
+  /** 1000 unless given. */
+  readonly classes?: number | undefined;
+}
+
+export interface ScaledNetwork extends CompoundCoefficients {
+  readonly phi: number;
+  /** alpha * beta^2 * gamma^2. */
+  readonly product: number;
+  /** Multiplies the base's channels before they are rounded. */
+  readonly width: number;
+  /** Multiplies the base's layers before they are rounded. */
+  readonly depth: number;
+  /** Height and width of the input in pixels, rounded. */
+  readonly resolution: number;
+  /** Blocks after rounding. */
+  readonly blocks: number;
+  readonly parameters: number;
+  /** Multiply-accumulates of one image at the resolution. */
+  readonly macs: number;
+  readonly network: Network;
+  /** What is doubtful about the coefficients, in words. */
+  readonly warnings: readonly string[];
+}
+
+/** A network beyond one of these is refused: the addon runs none of them, or memory for it is not to be had. */
+export const scaleLimits = {
+  /** Pixels of height and width. */
+  resolution: 4096,
+  blocks: 1024,
+  /** Channels of the widest layer. */
+  channels: 32_768,
+  /** 8 GB of float32. */
+  parameters: 2e9,
+} as const;
+
+/** What buildNetwork takes; long before it all channels are the fewest that there can be. */
+const SMALLEST_WIDTH = 0.01;
+
+const known: readonly (keyof ScaleOptions)[] = [
+  'alpha', 'beta', 'gamma', 'base', 'resolution', 'depthRounding', 'resolutionStep', 'strict', 'tolerance', 'padding',
+  'batchNormEpsilon', 'classes',
+];
+
+/** Options that have been checked, once for any number of phi. */
+export interface Scaling extends CompoundCoefficients {
+  readonly base: Architecture;
+  readonly depthRounding: DepthRounding;
+  readonly resolutionStep: number;
+  readonly warnings: readonly string[];
+  readonly conventions: { readonly padding?: Padding; readonly batchNormEpsilon?: number; readonly classes?: number };
+}
+
+/**
+ * The network that is `phi` steps larger than the base: depth times alpha^phi, width times beta^phi,
+ * resolution times gamma^phi, so that its work is about (alpha * beta^2 * gamma^2)^phi times the
+ * base's. Negative phi gives smaller ones.
+ *
+ * Channels are rounded as in every network of the family (to multiples of 8). Layers are rounded to
+ * the nearest sum over all stages; the published networks round each stage up (`depthRounding: 'up'`),
+ * with which the smallest step above phi = 0 adds a layer to every stage and 48 % to the work. The
+ * paper gives no rule for the resolution: it is rounded to whole pixels.
+ *
+ * Throws ERR_INVALID_ARGUMENT for a phi that is not finite or that leads beyond `scaleLimits` or
+ * below one pixel in the last stage (the message names the limit and the phi that meets it), for
+ * coefficients that break the paper's condition where `strict` is set (else a warning with their
+ * product), and ERR_UNKNOWN_ARCHITECTURE for an unknown base.
+ *
+ * @example scale(1).resolution // 258
+ */
+export function scale(phi: number, options?: ScaleOptions): ScaledNetwork {
+  const scaling = checkScaling(options);
+  for (const warning of scaling.warnings) process.emitWarning(warning, { code: 'EFFICIENTNET_SIMD_CONSTRAINT' });
+  return scaleBy(phi, scaling);
+}
+
+/** The checks of `scale`, without the warning on the process. */
+export function checkScaling(options?: ScaleOptions): Scaling {
+  const given = checkOptions<ScaleOptions>('the scale options', options, known);
+  const coefficients = checkCoefficients({
+    alpha: given.alpha ?? paperCoefficients.alpha,
+    beta: given.beta ?? paperCoefficients.beta,
+    gamma: given.gamma ?? paperCoefficients.gamma,
+  });
+  const strict = checkBoolean('strict', given.strict ?? false);
+  const tolerance = checkFinite('tolerance', given.tolerance ?? 0.1, 0, 100);
+  const base = baseOf(given.base ?? 'b0');
+  const resolution = checkInteger('resolution', given.resolution ?? base.resolution, 1, scaleLimits.resolution);
+  const { padding, batchNormEpsilon, classes } = given;
+  const scaling: Scaling = {
+    ...coefficients,
+    base: { ...base, resolution },
+    depthRounding: checkOneOf('depthRounding', given.depthRounding ?? 'nearest', ['nearest', 'up']),
+    resolutionStep: checkInteger('resolutionStep', given.resolutionStep ?? 1, 1, 512),
+    warnings: checkConstraint(coefficients, { tolerance }, strict),
+    conventions: {
+      ...(padding === undefined ? {} : { padding }),
+      ...(batchNormEpsilon === undefined ? {} : { batchNormEpsilon }),
+      ...(classes === undefined ? {} : { classes }),
+    },
+  };
+  // A base that cannot be built at all should not be blamed on phi.
+  buildNetwork(scaling.base, scaling.conventions);
+  return scaling;
+}
+
+function baseOf(base: string | BaseNetwork | Architecture): Architecture {
+  if (typeof base === 'string') return resolveName(base).architecture;
+  if (typeof base !== 'object' || base === null) throw invalidArgument('base', `a name such as 'b0', an architecture or a network before scaling`, base);
+  if ('base' in base) return base;
+  return { ...architectures.b0, name: 'custom', base };
+}
+
+/** The network at phi; `resolution` in place of the formula's, which a budget's fine tuning needs. */
+export function scaleBy(phi: number, scaling: Scaling, resolution?: number): ScaledNetwork {
+  checkFinite('phi', phi);
+  const problem = beyond(phi, scaling, resolution);
+  if (problem !== undefined) throw new EfficientNetError('ERR_INVALID_ARGUMENT', limitMessage(phi, problem, scaling));
+  const { alpha, beta, gamma, warnings } = scaling;
+  const architecture = architectureAt(phi, scaling, resolution);
+  const { width, depth } = multipliers(phi, scaling);
+  const network = { ...buildNetwork(architecture, scaling.conventions), depth };
+  const { parameters, macs } = describe(network);
+  const tooMany = above('parameters', parameters);
+  if (tooMany !== undefined) throw new EfficientNetError('ERR_INVALID_ARGUMENT', limitMessage(phi, tooMany, scaling));
+  return {
+    phi, alpha, beta, gamma, product: constraintProduct(scaling), width, depth, resolution: network.resolution,
+    blocks: network.blocks.length, parameters, macs, network, warnings,
+  };
+}
+
+/** Twelve digits: 1.2^2 is to be 1.44, not 1.4399999999999999, before anything is rounded up. */
+function multipliers(phi: number, { alpha, beta, gamma, base }: Scaling): { readonly width: number; readonly depth: number; readonly pixels: number } {
+  const power = (factor: number, coefficient: number): number => Number((factor * coefficient ** phi).toPrecision(12));
+  return { width: power(base.width, beta), depth: power(base.depth, alpha), pixels: power(base.resolution, gamma) };
+}
+
+function roundResolution(pixels: number, step: number): number {
+  return Math.round(pixels / step) * step;
+}
+
+/** An architecture whose stages hold their final number of layers. */
+function architectureAt(phi: number, scaling: Scaling, resolution?: number): Architecture {
+  const { base, resolutionStep } = scaling;
+  const { width, pixels } = multipliers(phi, scaling);
+  const repeats = repeatsAt(phi, scaling);
+  return {
+    ...base,
+    name: phi === 0 && resolution === undefined ? base.name : `${base.name}, phi ${phi}`,
+    base: { ...base.base, stages: base.base.stages.map((stage, i) => ({ ...stage, repeats: repeats[i] ?? 1 })) },
+    width,
+    depth: 1,
+    resolution: resolution ?? roundResolution(pixels, resolutionStep),
+  };
+}
+
+function repeatsAt(phi: number, scaling: Scaling): readonly number[] {
+  const { base, depthRounding } = scaling;
+  const counts = base.base.stages.map((stage) => stage.repeats);
+  if (depthRounding === 'up') return scaleRepeats(counts, multipliers(phi, scaling).depth, 'up');
+  // The base's own layers first, by the published rule, so that phi = 0 is the base itself.
+  const own = scaleRepeats(counts, base.depth, 'up');
+  return scaleRepeats(own, Number((scaling.alpha ** phi).toPrecision(12)), 'nearest');
+}
+
+/** What a phi leads to, and the limit that this breaks; both as the message says them. */
+interface Problem {
+  readonly found: string;
+  readonly bound: string;
+}
+
+/** The limit that a phi breaks, found without building what may be absurdly large. */
+function beyond(phi: number, scaling: Scaling, resolution?: number): Problem | undefined {
+  const { base, resolutionStep } = scaling;
+  const { width, depth, pixels } = multipliers(phi, scaling);
+  const side = resolution ?? roundResolution(pixels, resolutionStep);
+  // The stem strides once as well.
+  const stride = base.base.stages.reduce((product, stage) => product * stage.stride, 2);
+  if (!(side >= stride)) {
+    return { found: `a resolution of ${count(side)}`, bound: `below the ${stride} pixels that the strides of '${base.name}' need` };
+  }
+  if (!(width >= SMALLEST_WIDTH)) return { found: `a width of ${width}`, bound: `below the smallest of ${SMALLEST_WIDTH}` };
+  const layers = base.base.stages.reduce((sum, stage) => sum + stage.repeats, 0) * depth;
+  const widest = Math.max(base.base.head, ...base.base.stages.map((stage) => stage.out * stage.expand)) * width;
+  return above('resolution', side) ?? above('blocks', layers) ?? above('channels', widest);
+}
+
+function above(what: keyof typeof scaleLimits, value: number): Problem | undefined {
+  const limit = scaleLimits[what];
+  if (value <= limit) return undefined;
+  return { found: what === 'resolution' ? `a resolution of ${count(value)} pixels` : `${count(value)} ${what}`, bound: `above the limit of ${count(limit)}` };
+}
+
+function count(value: number): string {
+  return value < 1e12 ? Math.round(value).toLocaleString('en-US') : 'over a trillion';
+}
+
+function limitMessage(phi: number, { found, bound }: Problem, scaling: Scaling): string {
+  const { min, max } = phiRange(scaling);
+  return `Expected phi from ${min} to ${max} for these coefficients but received ${phi}, which leads to ${found}, ${bound}`;
+}
+
+/** The smallest and largest phi, to two decimals inwards, that the limits allow. */
+export function phiRange(scaling: Scaling): { readonly min: number; readonly max: number } {
+  const allowed = (phi: number): boolean => {
+    if (beyond(phi, scaling) !== undefined) return false;
+    return describe(buildNetwork(architectureAt(phi, scaling), scaling.conventions)).parameters <= scaleLimits.parameters;
+  };
+  if (!allowed(0)) return { min: 0, max: 0 };
+  const furthest = (direction: 1 | -1): number => {
+    let [inside, outside] = [0, direction * 100];
+    if (allowed(outside)) return outside;
+    while (Math.abs(outside - inside) > 0.005) {
+      const middle = (inside + outside) / 2;
+      if (allowed(middle)) inside = middle;
+      else outside = middle;
+    }
+    return (direction * Math.floor(Math.abs(inside) * 100)) / 100;
+  };
+  return { min: furthest(-1), max: furthest(1) };
+}
