@@ -26,10 +26,13 @@ effnet_test(engine_behaviour_test)
 effnet_test(engine_test)
 effnet_test(gemm_test)
 effnet_test(gemv_test)
+effnet_test(image_golden_test)
+effnet_test(image_limits_test)
 effnet_test(image_test)
 effnet_test(pack_test)
 effnet_test(pool_test)
 effnet_test(probe_test)
+effnet_test(resample_test)
 
 # A test that is not listed would never fail.
 file(GLOB found RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}/test/native CONFIGURE_DEPENDS test/native/*_test.cc)

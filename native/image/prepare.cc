@@ -10,6 +10,7 @@
 #include <cstring>
 #include <string>
 
+#include "image/band.h"
 #include "image/resample.h"
 #include "image/scratch.h"
 
@@ -17,43 +18,8 @@ namespace effnet {
 
 namespace {
 
-// Rows that are resampled horizontally together. A band is turned so that the pixels of one column
-// lie side by side, and the loop over the taps works on 3 * kBand bytes at a time.
-constexpr int kBand = 16;
-constexpr int kColumn = 3 * kBand;
-
 // Sides that the resize may have before the crop: beyond this a crop fraction makes no sense.
 constexpr double kMaxResizedSide = 1 << 24;
-
-// Offsets of red, green and blue inside a pixel of `bytes` bytes.
-struct pixel_shape {
-  int bytes, r, g, b;
-};
-
-pixel_shape shape_of(pixel_format format) {
-  switch (format) {
-    case pixel_format::rgba: return {4, 0, 1, 2};
-    case pixel_format::bgra: return {4, 2, 1, 0};
-    case pixel_format::gray: return {1, 0, 0, 0};
-    case pixel_format::rgb: break;
-  }
-  return {3, 0, 1, 2};
-}
-
-// Calls body(bytes, r, g, b) with compile-time constants, so that its loops are specialised.
-template <int Bytes, int R, int G, int B>
-struct fixed_shape {
-  static constexpr int bytes = Bytes, r = R, g = G, b = B;
-};
-template <class Body>
-void with_shape(pixel_format format, Body body) {
-  switch (format) {
-    case pixel_format::rgb: return body(fixed_shape<3, 0, 1, 2>());
-    case pixel_format::rgba: return body(fixed_shape<4, 0, 1, 2>());
-    case pixel_format::bgra: return body(fixed_shape<4, 2, 1, 0>());
-    case pixel_format::gray: return body(fixed_shape<1, 0, 0, 0>());
-  }
-}
 
 status invalid(std::string message) { return status::error(status_code::invalid_argument, std::move(message)); }
 
@@ -64,7 +30,7 @@ status check(const pixels& src, const recipe& how) {
     return invalid("Expected an image with sides of 1 to " + std::to_string(kMaxSourceSide) + " pixels but received " +
                    size_text(src.width, src.height));
   }
-  const size_t row = static_cast<size_t>(src.width) * static_cast<size_t>(shape_of(src.format).bytes);
+  const size_t row = static_cast<size_t>(src.width) * static_cast<size_t>(bytes_per_pixel(src.format));
   if (src.stride < row || src.stride > static_cast<size_t>(PTRDIFF_MAX) / static_cast<size_t>(src.height)) {
     return invalid("Expected a stride of at least " + std::to_string(row) + " bytes but received " + std::to_string(src.stride));
   }
@@ -135,20 +101,21 @@ status no_memory() {
 }  // namespace
 
 struct image_preparer::impl {
+  const kernel_table& table;
   // Normalised value of each byte: (v / 255 - mean) / std in single precision, as PyTorch rounds it.
   float normalised[3][256];
 
   tap_plan taps_x, taps_y;
   lerp_plan lerps_x, lerps_y;
-  scratch<uint8_t> band;     // [columns][kBand][3], of one band of source rows
-  scratch<uint8_t> column;   // [kBand][3], resampled
+  scratch<uint8_t> band;     // of source rows, turned
+  scratch<uint8_t> columns;  // the same resampled: [output columns][kBandRows][3]
   scratch<uint8_t> window;   // RGB rows of the crop's width, resampled horizontally
   scratch<uint8_t> line;     // one RGB row, resampled vertically
-  scratch<float> lerp_rows;  // two rows, resampled horizontally without antialias
+  scratch<float> lerp_rows;  // two rows, resampled horizontally without antialias; means; deviations
 
+  explicit impl(const kernel_table& t) : table(t) {}
   void make_table(const recipe& how);
   void normalise(const uint8_t* rgb, int width, float* dst) const;
-  void turn(const pixels& src, int top, int rows, int left, int columns);
   void fill(const pixels& src, const pass& x, int top, int rows, uint8_t* dst, size_t pitch);
   status antialiased(const pixels& src, const geometry& g, interpolation filter, input_image* dst);
   status plain(const pixels& src, const geometry& g, const recipe& how, input_image* dst);
@@ -166,46 +133,19 @@ void image_preparer::impl::normalise(const uint8_t* rgb, int width, float* dst) 
   }
 }
 
-// Source rows top .. top + rows - 1, columns left .. left + columns - 1, to `band`.
-void image_preparer::impl::turn(const pixels& src, int top, int rows, int left, int columns) {
-  with_shape(src.format, [&](auto shape) {
-    for (int r = 0; r < rows; ++r) {
-      const uint8_t* p = src.data + static_cast<size_t>(top + r) * src.stride + static_cast<size_t>(left) * shape.bytes;
-      uint8_t* out = band.data() + 3 * r;
-      for (int x = 0; x < columns; ++x, p += shape.bytes, out += kColumn) {
-        out[0] = p[shape.r];
-        out[1] = p[shape.g];
-        out[2] = p[shape.b];
-      }
-    }
-  });
-}
-
-// At most kBand source rows, resampled horizontally, to RGB rows `pitch` bytes apart.
+// At most kBandRows source rows, resampled horizontally, to RGB rows `pitch` bytes apart.
 void image_preparer::impl::fill(const pixels& src, const pass& x, int top, int rows, uint8_t* dst, size_t pitch) {
   const int count = x.a->count, left = x.begin();
-  if (x.plan == nullptr) {
-    with_shape(src.format, [&](auto shape) {
-      for (int r = 0; r < rows; ++r) {
-        const uint8_t* p = src.data + static_cast<size_t>(top + r) * src.stride + static_cast<size_t>(left) * shape.bytes;
-        uint8_t* out = dst + static_cast<size_t>(r) * pitch;
-        for (int i = 0; i < count; ++i, p += shape.bytes, out += 3) {
-          out[0] = p[shape.r];
-          out[1] = p[shape.g];
-          out[2] = p[shape.b];
-        }
-      }
-    });
-    return;
-  }
-  turn(src, top, rows, left, x.end() - left);
-  for (int i = 0; i < count; ++i) {
-    const tap_run run = x.plan->at(i);
-    const uint8_t* from = band.data() + static_cast<size_t>(run.first - left) * kColumn;
-    // Also where the band has fewer rows: a constant length is faster, and nobody looks at the rest.
-    weighted_sum(from, kColumn, run, kColumn, column.data());
-    for (int r = 0; r < rows; ++r) std::memcpy(dst + static_cast<size_t>(r) * pitch + 3 * i, column.data() + 3 * r, 3);
-  }
+  if (x.plan == nullptr) return copy_rows(src, top, rows, left, count, dst, pitch);
+  turn_rows(src, top, rows, left, x.end() - left, band.data());
+  resample_args r = x.plan->args();
+  r.src = band.data();
+  r.src_step = r.dst_step = r.bytes = kResampleBytes;
+  r.src_first = left;
+  r.dst = columns.data();
+  r.end = count;
+  table.resample.fn(r);
+  turn_back(columns.data(), count, rows, dst, pitch);
 }
 
 status image_preparer::impl::antialiased(const pixels& src, const geometry& g, interpolation filter, input_image* dst) {
@@ -217,20 +157,29 @@ status image_preparer::impl::antialiased(const pixels& src, const geometry& g, i
   }
   const pass x{&g.x, g.x.resizes() ? &taps_x : nullptr}, y{&g.y, g.y.resizes() ? &taps_y : nullptr};
 
-  // The window slides by moving what is still needed to its start; twice the longest reach, or a few
-  // bands more, keeps those moves rare.
-  const size_t pitch = static_cast<size_t>(3 * g.x.count);
-  const int capacity = std::min(y.end() - y.begin(), 2 * y.longest() + 4 * kBand);
-  if (!band.reserve(x.plan ? static_cast<size_t>(x.end() - x.begin()) * kColumn : 0) || !column.reserve(kColumn) ||
+  // Rows are as long as the kernel wants them; nobody looks at what follows their pixels. The window
+  // slides by moving what is still needed to its start; twice the longest reach, or a few bands more,
+  // keeps those moves rare.
+  const size_t rgb_bytes = static_cast<size_t>(3 * g.x.count);
+  const size_t pitch = (rgb_bytes + kResampleBytes - 1) / kResampleBytes * kResampleBytes;
+  const int capacity = std::min(y.end() - y.begin(), 2 * y.longest() + 4 * kBandRows);
+  if (!band.reserve(x.plan ? static_cast<size_t>(x.end() - x.begin()) * kResampleBytes : 0) ||
+      !columns.reserve(x.plan ? static_cast<size_t>(g.x.count) * kResampleBytes : 0) ||
       !window.reserve(pitch * static_cast<size_t>(capacity)) || !line.reserve(pitch)) {
     return no_memory();
   }
 
+  resample_args r;
+  if (y.plan != nullptr) r = y.plan->args();
+  r.src = window.data();
+  r.src_step = static_cast<ptrdiff_t>(pitch);
+  r.dst = line.data();
+  r.bytes = static_cast<int>(pitch);
   int kept = y.begin(), filled = y.begin();  // source rows [kept, filled) are in the window
   const auto row_of = [&](int source) { return window.data() + static_cast<size_t>(source - kept) * pitch; };
   for (int i = 0; i < g.y.count; ++i) {
     while (filled < y.end(i)) {
-      const int rows = std::min(kBand, y.end() - filled);
+      const int rows = std::min(kBandRows, y.end() - filled);
       if (filled + rows - kept > capacity) {
         const int needed = std::min(y.begin(i), filled);
         std::memmove(window.data(), row_of(needed), static_cast<size_t>(filled - needed) * pitch);
@@ -241,7 +190,10 @@ status image_preparer::impl::antialiased(const pixels& src, const geometry& g, i
     }
     const uint8_t* rgb = row_of(y.begin(i));
     if (y.plan != nullptr) {
-      weighted_sum(rgb, static_cast<ptrdiff_t>(pitch), y.plan->at(i), static_cast<int>(pitch), line.data());
+      r.src_first = kept;
+      r.begin = i;
+      r.end = i + 1;
+      table.resample.fn(r);
       rgb = line.data();
     }
     normalise(rgb, g.x.count, dst->row(i));
@@ -253,12 +205,18 @@ status image_preparer::impl::plain(const pixels& src, const geometry& g, const r
   if (status s = lerps_x.make(g.x); !s.ok()) return s;
   if (status s = lerps_y.make(g.y); !s.ok()) return s;
   const int count = g.x.count, floats = 3 * count;
-  if (!lerp_rows.reserve(2 * static_cast<size_t>(floats))) return no_memory();
+  if (!lerp_rows.reserve(4 * static_cast<size_t>(floats))) return no_memory();
+  float *means = lerp_rows.data() + 2 * floats, *deviations = means + floats;
+  for (int j = 0; j < floats; ++j) {
+    means[j] = how.mean[j % 3];
+    deviations[j] = how.std[j % 3];
+  }
 
   // Two neighbouring source rows, each at the place of its parity, and reused by the next output row.
   int held[2] = {-1, -1};
-  const pixel_shape shape = shape_of(src.format);
-  const int offsets[3] = {shape.r, shape.g, shape.b};
+  const int bytes = bytes_per_pixel(src.format);
+  const bool swapped = src.format == pixel_format::bgra;
+  const int offsets[3] = {swapped ? 2 : 0, bytes == 1 ? 0 : 1, bytes == 1 || swapped ? 0 : 2};
   const auto row_of = [&](int source) {
     float* row = lerp_rows.data() + (source & 1) * static_cast<size_t>(floats);
     if (held[source & 1] == source) return row;
@@ -267,8 +225,8 @@ status image_preparer::impl::plain(const pixels& src, const geometry& g, const r
     for (int i = 0; i < count; ++i) {
       const lerp& at = lerps_x.at(i);
       for (int c = 0; c < 3; ++c) {
-        const float lower = p[static_cast<size_t>(at.lower) * shape.bytes + offsets[c]];
-        const float upper = p[static_cast<size_t>(at.upper) * shape.bytes + offsets[c]];
+        const float lower = p[static_cast<size_t>(at.lower) * bytes + offsets[c]];
+        const float upper = p[static_cast<size_t>(at.upper) * bytes + offsets[c]];
         row[3 * i + c] = lower + (upper - lower) * at.fraction;
       }
     }
@@ -279,17 +237,17 @@ status image_preparer::impl::plain(const pixels& src, const geometry& g, const r
     const lerp& at = lerps_y.at(i);
     const float *lower = row_of(at.lower), *upper = row_of(at.upper);
     float* out = dst->row(i);
-    for (int j = 0; j < count; ++j) {
-      for (int c = 0; c < 3; ++c) {
-        const float value = lower[3 * j + c] + (upper[3 * j + c] - lower[3 * j + c]) * at.fraction;
-        out[3 * j + c] = (value / 255.0f - how.mean[c]) / how.std[c];
-      }
+    // Means and deviations repeated along a row make this a loop that compilers turn into vectors: a
+    // 451 x 300 image takes 0.26 ms on Zen 4, with a loop over three channels inside 0.44.
+    for (int j = 0; j < floats; ++j) {
+      const float value = lower[j] + (upper[j] - lower[j]) * at.fraction;
+      out[j] = (value / 255.0f - means[j]) / deviations[j];
     }
   }
   return status::success();
 }
 
-image_preparer::image_preparer() : impl_(new (std::nothrow) impl()) {}
+image_preparer::image_preparer(const kernel_table& table) : impl_(new (std::nothrow) impl(table)) {}
 image_preparer::~image_preparer() = default;
 
 status image_preparer::prepare(const pixels& src, const recipe& how, input_image* dst) {

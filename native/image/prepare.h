@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "engine/model.h"
+#include "kernels/kernels.h"
 
 namespace effnet {
 
@@ -45,7 +46,7 @@ struct recipe {
 // Scratch that is kept between images, so that a second image of the same size allocates nothing.
 class image_preparer {
  public:
-  image_preparer();
+  explicit image_preparer(const kernel_table& table);
   ~image_preparer();
   // Resizes `dst` to the recipe's size and fills it with (x / 255 - mean) / std. Sides of the source
   // are at most 2^20; (height - 1) * stride + width * bytes per pixel bytes of it are read.

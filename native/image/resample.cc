@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weights of the resize filters, and the one loop that applies them. The arithmetic follows Pillow's
-// 8-bit resampling: double-precision weights normalised to sum 1, rounded to 22 bits, integer sums,
-// one rounding and clipping per pass.
+// Weights of the resize filters. The arithmetic follows Pillow's 8-bit resampling: double-precision
+// weights normalised to sum 1, rounded to 22 bits; the kernel adds in integers, rounds and clips once a pass.
 #include "image/resample.h"
 
 #include <algorithm>
@@ -10,9 +9,6 @@
 namespace effnet {
 
 namespace {
-
-// 32 bits less 8 of the pixel less 2 for sums outside 0..255, since bicubic weights are negative in part.
-constexpr int kWeightBits = 32 - 8 - 2;
 
 double triangle(double x) {
   x = std::fabs(x);
@@ -29,30 +25,8 @@ double cubic(double x) {
 }
 
 int32_t to_fixed(double weight) {
-  const double scaled = weight * (1 << kWeightBits);
+  const double scaled = weight * (1 << kResampleBits);
   return static_cast<int32_t>(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
-}
-
-uint8_t clip8(int32_t sum) { return static_cast<uint8_t>(std::clamp(sum >> kWeightBits, 0, 255)); }
-
-// The loop that all the time goes into: at most kLanes sums side by side. Four taps are added at a time,
-// because the sums are read and written once per turn. The loop over a block must stay a loop: of 16
-// lanes GCC 12 made scalar code instead of vectors (0.83 ms per 451 x 300 image with AVX2, now 0.32).
-constexpr int kLanes = 48;
-
-inline void sum_lanes(const uint8_t* src, ptrdiff_t step, const tap_run& run, int lanes, uint8_t* dst) {
-  int32_t sum[kLanes];
-  for (int32_t& s : sum) s = 1 << (kWeightBits - 1);  // one half, so that the shift rounds
-  const int32_t* w = run.weights;
-  int k = 0;
-  for (; k + 4 <= run.count; k += 4, w += 4, src += 4 * step) {
-    const uint8_t *a = src, *b = src + step, *c = src + 2 * step, *d = src + 3 * step;
-    for (int l = 0; l < lanes; ++l) sum[l] += w[0] * a[l] + w[1] * b[l] + w[2] * c[l] + w[3] * d[l];
-  }
-  for (; k < run.count; ++k, ++w, src += step) {
-    for (int l = 0; l < lanes; ++l) sum[l] += w[0] * src[l];
-  }
-  for (int l = 0; l < lanes; ++l) dst[l] = clip8(sum[l]);
 }
 
 status no_memory() {
@@ -98,15 +72,12 @@ status tap_plan::make(const axis& a, interpolation filter) {
   return status::success();
 }
 
-void weighted_sum(const uint8_t* src, ptrdiff_t step, const tap_run& run, int n, uint8_t* dst) {
-  int done = 0;
-  while (n - done >= kLanes) {
-    sum_lanes(src + done, step, run, kLanes, dst + done);
-    done += kLanes;
-    // What is left over is done as a whole block that overlaps the one before.
-    if (done < n && n - done < kLanes) done = n - kLanes;
-  }
-  if (n < kLanes) sum_lanes(src, step, run, n, dst);
+resample_args tap_plan::args() const {
+  resample_args r;
+  r.runs = runs_.data();
+  r.weights = weights_.data();
+  r.weight_pitch = static_cast<ptrdiff_t>(pitch_);
+  return r;
 }
 
 status lerp_plan::make(const axis& a) {

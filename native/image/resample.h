@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "image/prepare.h"
 #include "image/scratch.h"
+#include "kernels/kernels.h"
 
 namespace effnet {
 
@@ -29,42 +30,27 @@ struct axis {
   }
 };
 
-struct tap_run {
-  int first, count;  // source positions first .. first + count - 1
-  const int32_t* weights;
-
-  int end() const { return first + count; }
-};
-
 // Antialiased bicubic or bilinear weights in 22-bit fixed point.
 class tap_plan {
  public:
   // Nothing is computed again for the axis and filter of the last call. The axis does resize.
   status make(const axis& a, interpolation filter);
 
-  tap_run at(int i) const {
-    const run& r = runs_.data()[i];
-    return {r.first, r.count, weights_.data() + static_cast<size_t>(i) * pitch_};
-  }
+  const tap_run& at(int i) const { return runs_.data()[i]; }
+  // Runs and weights, for the kernel.
+  resample_args args() const;
   // Longest of the runs.
   int longest() const { return longest_; }
 
  private:
-  struct run {
-    int first, count;
-  };
   axis axis_;
   interpolation filter_ = interpolation::bicubic;
   size_t pitch_ = 0;
   int longest_ = 0;
-  scratch<run> runs_;
+  scratch<tap_run> runs_;
   scratch<int32_t> weights_;
   scratch<double> exact_;  // the weights of one run before rounding
 };
-
-// dst[i] = clip(round(sum over k of weights[k] * src[k * step + i])), 0 <= i < n, k < run.count:
-// vertically `step` is a row, and horizontally the n bytes of one column of a band of rows.
-void weighted_sum(const uint8_t* src, ptrdiff_t step, const tap_run& run, int n, uint8_t* dst);
 
 // Half-pixel bilinear: value = lower + (upper - lower) * fraction.
 struct lerp {

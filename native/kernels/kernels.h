@@ -128,6 +128,32 @@ struct gate_map_args {
 };
 using gate_map_fn = void (*)(const gate_map_args&);
 
+// One pass of an antialiased resize of 8-bit pixels. Position p of the source is `bytes` bytes at
+// src + (p - src_first) * src_step; output i of [begin, end) is `bytes` bytes at dst + (i - begin) * dst_step:
+//   dst[i][b] = clip((2^(bits - 1) + sum_k weights[i][k] * src[runs[i].first + k][b]) >> bits), bits = kResampleBits
+// Vertically a position is a row, horizontally one column of a band of rows. Sums fit 32 bits where the
+// weights of an output add up to 2^kResampleBits and their sizes to less than twice that. All strides
+// here are in bytes.
+struct tap_run {
+  int first, count;
+  int end() const { return first + count; }
+};
+constexpr int kResampleBits = 32 - 8 - 2;  // 8 for the pixel, 2 for sums outside 0..255
+constexpr int kResampleBytes = 48;         // `bytes` is a multiple: whole pixels and whole vectors
+struct resample_args {
+  const uint8_t* src = nullptr;
+  ptrdiff_t src_step = 0;
+  int src_first = 0;
+  const tap_run* runs = nullptr;
+  const int32_t* weights = nullptr;  // [outputs][weight_pitch]
+  ptrdiff_t weight_pitch = 0;
+  uint8_t* dst = nullptr;
+  ptrdiff_t dst_step = 0;
+  int bytes = 0;
+  int begin = 0, end = 0;
+};
+using resample_fn = void (*)(const resample_args&);
+
 // What the machine can do, measured for benchmarks; the engine uses neither.
 // fma:  `iterations` multiply-adds on each of kernel_table::probe_chains vectors that stay in registers:
 //       v[j] = v[j] * 1/2 + 1/2 from v[j] = 1 + j; dst = sum_j v[j]
@@ -165,6 +191,7 @@ struct kernel_table {
   named<mean_fn> mean;
   named<gate_weights_fn> gate_weights;
   named<gate_map_fn> gate_map;
+  named<resample_fn> resample;  // of 8-bit pixels; u8 in its name
   int probe_chains;  // multiply-adds of one iteration of probe_fma
   named<probe_fn> probe_fma, probe_read;
 };

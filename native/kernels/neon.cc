@@ -7,6 +7,7 @@
 #include "kernels/depthwise.inl"
 #include "kernels/gemm.inl"
 #include "kernels/probe.inl"
+#include "kernels/resample.inl"
 #include "kernels/squeeze.inl"
 #include "kernels/tables.h"
 
@@ -36,6 +37,7 @@ extern constexpr kernel_table kNeon = {
     {"mean_f32_neon", mean},
     {"gate_weights_f32_neon", gate_weights},
     {"gate_map_f32_neon", gate_map},
+    {"resample_u8_neon", resample},
     kProbeChains,
     {"probe_fma_f32_neon", probe_fma},
     {"probe_read_f32_neon", probe_read},

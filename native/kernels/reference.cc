@@ -189,6 +189,16 @@ map gate(const map& src, const vector& factors) {
   return dst;
 }
 
+uint8_t resample(const resample_args& a, int output, int byte) {
+  const tap_run& run = a.runs[output];
+  double sum = 0.5;
+  for (int k = 0; k < run.count; ++k) {
+    const uint8_t pixel = a.src[(run.first + k - a.src_first) * a.src_step + byte];
+    sum += double(a.weights[output * a.weight_pitch + k]) / (1 << kResampleBits) * pixel;
+  }
+  return uint8_t(std::min(std::max(std::floor(sum), 0.0), 255.0));
+}
+
 map stem(const stem_block& b, padding pad, const map& image) {
   const window w = make_window(pad, b.kernel, b.stride, image.height, image.width);
   return convolution(image, b.weights.data, b.bias.data, b.out, w, b.act);

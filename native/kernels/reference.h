@@ -107,6 +107,8 @@ vector gemv(const vector& src, const float* weights, const float* bias, int n, a
 vector mean(const map& src);
 // src times one factor per channel.
 map gate(const map& src, const vector& factors);
+// Byte `byte` of output `output` of a resize; exact, so there is no bound.
+uint8_t resample(const resample_args& a, int output, int byte);
 
 struct head_result {
   vector embedding, logits;

@@ -6,6 +6,7 @@
 #include "kernels/depthwise.inl"
 #include "kernels/gemm.inl"
 #include "kernels/probe.inl"
+#include "kernels/resample.inl"
 #include "kernels/squeeze.inl"
 #include "kernels/tables.h"
 
@@ -35,6 +36,7 @@ extern constexpr kernel_table kScalar = {
     {"mean_f32_scalar", mean},
     {"gate_weights_f32_scalar", gate_weights},
     {"gate_map_f32_scalar", gate_map},
+    {"resample_u8_scalar", resample},
     kProbeChains,
     {"probe_fma_f32_scalar", probe_fma},
     {"probe_read_f32_scalar", probe_read},

@@ -66,8 +66,10 @@ Napi::Value prepare_image(const Napi::CallbackInfo& info) {
       throw_invalid(env, "Expected data to hold " + std::to_string(needed) + " bytes, found " + std::to_string(bytes.size));
     }
     image.data = bytes.data;
+    const kernel_table* table = nullptr;
+    if (const status picked = pick_kernel_table({}, &table); !picked.ok()) throw_failure(env, picked);
     input_image filled;
-    image_preparer preparer;
+    image_preparer preparer(*table);
     const status s = preparer.prepare(image, how, &filled);
     if (!s.ok()) throw_failure(env, s);
     for (int y = 0; y < how.height; ++y) {

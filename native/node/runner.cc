@@ -113,6 +113,7 @@ status runner::open(const network& net, const kernel_table& table, int threads, 
   if (!s.ok()) return s;
   s = executor::create(model_, threads, &executor_);
   if (!s.ok()) return s;
+  preparer_ = std::make_unique<image_preparer>(table);
   s = image_.resize(height, width);
   if (!s.ok()) return s;
   s = executor_->prepare(height, width);
@@ -164,7 +165,7 @@ status runner::run(const pixels& image, const recipe& how, wanted what, float* d
   if (!executor_) return not_open();
   if (stopped(stop)) return {status_code::cancelled, {}};
   const double start = now_ms();
-  status s = preparer_.prepare(image, how, &image_);
+  status s = preparer_->prepare(image, how, &image_);
   if (!s.ok()) return s;
   const double prepared = now_ms();
   s = run_image(what, dst, stop, nullptr);

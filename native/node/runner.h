@@ -86,7 +86,7 @@ class runner {
   std::shared_ptr<const model> model_;
   std::unique_ptr<executor> executor_;
   input_image image_;
-  image_preparer preparer_;
+  std::unique_ptr<image_preparer> preparer_;
 };
 
 }  // namespace effnet::node

@@ -5,6 +5,8 @@
 
 #include <immintrin.h>
 
+#include <cstdint>
+
 #include "simd/unroll.h"
 
 namespace effnet {
@@ -58,6 +60,33 @@ EFFNET_INLINE f32v exp2(f32v t) {
   // bits >> 3 holds floor(m) plus magic's own bits, which the shift by 23 pushes out.
   const __m256i exponent = _mm256_slli_epi32(_mm256_srai_epi32(bits, 3), 23);
   return {_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(r), exponent))};
+}
+
+// Sixteen 32-bit integers, for 8-bit images; load_bytes and store_bytes touch 16 bytes. Stored are
+// (v >> Shift) cut to 0..255.
+struct i32x16 {
+  __m256i v[2];
+
+  static EFFNET_INLINE i32x16 set(int32_t x) { return {{_mm256_set1_epi32(x), _mm256_set1_epi32(x)}}; }
+  static EFFNET_INLINE i32x16 load_bytes(const uint8_t* p) {
+    return {{_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))),
+             _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + 8)))}};
+  }
+  template <int Shift>
+  EFFNET_INLINE void store_bytes(uint8_t* p) const {
+    // Both packs work within halves of a vector: 0-3 8-11 | 4-7 12-15, which the permutation mends.
+    const __m256i words = _mm256_packs_epi32(_mm256_srai_epi32(v[0], Shift), _mm256_srai_epi32(v[1], Shift));
+    const __m256i ordered = _mm256_permute4x64_epi64(words, 0xd8);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                     _mm_packus_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1)));
+  }
+};
+
+EFFNET_INLINE i32x16 operator+(i32x16 a, i32x16 b) {
+  return {{_mm256_add_epi32(a.v[0], b.v[0]), _mm256_add_epi32(a.v[1], b.v[1])}};
+}
+EFFNET_INLINE i32x16 operator*(i32x16 a, i32x16 b) {
+  return {{_mm256_mullo_epi32(a.v[0], b.v[0]), _mm256_mullo_epi32(a.v[1], b.v[1])}};
 }
 
 }  // namespace

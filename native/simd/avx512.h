@@ -5,6 +5,8 @@
 
 #include <immintrin.h>
 
+#include <cstdint>
+
 #include "simd/unroll.h"
 
 namespace effnet {
@@ -59,6 +61,25 @@ EFFNET_INLINE f32v exp2(f32v t) {
   const __m512 r = _mm512_fmadd_ps(_mm512_mul_ps(power, f), slope, power);
   return {_mm512_scalef_ps(r, m)};
 }
+
+// Sixteen 32-bit integers, for 8-bit images; load_bytes and store_bytes touch 16 bytes. Stored are
+// (v >> Shift) cut to 0..255.
+struct i32x16 {
+  __m512i v;
+
+  static EFFNET_INLINE i32x16 set(int32_t x) { return {_mm512_set1_epi32(x)}; }
+  static EFFNET_INLINE i32x16 load_bytes(const uint8_t* p) {
+    return {_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+  }
+  template <int Shift>
+  EFFNET_INLINE void store_bytes(uint8_t* p) const {
+    const __m512i positive = _mm512_max_epi32(_mm512_srai_epi32(v, Shift), _mm512_setzero_si512());
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtusepi32_epi8(positive));
+  }
+};
+
+EFFNET_INLINE i32x16 operator+(i32x16 a, i32x16 b) { return {_mm512_add_epi32(a.v, b.v)}; }
+EFFNET_INLINE i32x16 operator*(i32x16 a, i32x16 b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
 
 }  // namespace
 }  // namespace effnet

@@ -5,6 +5,8 @@
 
 #include <arm_neon.h>
 
+#include <cstdint>
+
 #include "simd/unroll.h"
 
 namespace effnet {
@@ -53,6 +55,32 @@ EFFNET_INLINE f32v exp2(f32v t) {
   p = vfmaq_f32(vdupq_n_f32(1.00000012f), f, p);
   const int32x4_t exponent = vshlq_n_s32(vcvtq_s32_f32(n), 23);
   return {vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), exponent))};
+}
+
+// Sixteen 32-bit integers, for 8-bit images; load_bytes and store_bytes touch 16 bytes. Stored are
+// (v >> Shift) cut to 0..255.
+struct i32x16 {
+  int32x4_t v[4];
+
+  static EFFNET_INLINE i32x16 set(int32_t x) { return {{vdupq_n_s32(x), vdupq_n_s32(x), vdupq_n_s32(x), vdupq_n_s32(x)}}; }
+  static EFFNET_INLINE i32x16 load_bytes(const uint8_t* p) {
+    const uint8x16_t bytes = vld1q_u8(p);
+    const uint16x8_t low = vmovl_u8(vget_low_u8(bytes)), high = vmovl_u8(vget_high_u8(bytes));
+    return {{vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(low))), vreinterpretq_s32_u32(vmovl_u16(vget_high_u16(low))),
+             vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(high))), vreinterpretq_s32_u32(vmovl_u16(vget_high_u16(high)))}};
+  }
+  template <int Shift>
+  EFFNET_INLINE void store_bytes(uint8_t* p) const {
+    const auto words = [&](int i) EFFNET_LAMBDA { return vqmovn_s32(vshrq_n_s32(v[i], Shift)); };
+    vst1q_u8(p, vcombine_u8(vqmovun_s16(vcombine_s16(words(0), words(1))), vqmovun_s16(vcombine_s16(words(2), words(3)))));
+  }
+};
+
+EFFNET_INLINE i32x16 operator+(i32x16 a, i32x16 b) {
+  return {{vaddq_s32(a.v[0], b.v[0]), vaddq_s32(a.v[1], b.v[1]), vaddq_s32(a.v[2], b.v[2]), vaddq_s32(a.v[3], b.v[3])}};
+}
+EFFNET_INLINE i32x16 operator*(i32x16 a, i32x16 b) {
+  return {{vmulq_s32(a.v[0], b.v[0]), vmulq_s32(a.v[1], b.v[1]), vmulq_s32(a.v[2], b.v[2]), vmulq_s32(a.v[3], b.v[3])}};
 }
 
 }  // namespace

@@ -88,5 +88,38 @@ EFFNET_INLINE f32v exp2(f32v t) {
   });
 }
 
+// Sixteen 32-bit integers, for 8-bit images; load_bytes and store_bytes touch 16 bytes. Stored are
+// (v >> Shift) cut to 0..255.
+struct i32x16 {
+  int32_t v[16];
+
+  static EFFNET_INLINE i32x16 set(int32_t x) {
+    i32x16 r;
+    for (int i = 0; i < 16; ++i) r.v[i] = x;
+    return r;
+  }
+  static EFFNET_INLINE i32x16 load_bytes(const uint8_t* p) {
+    i32x16 r;
+    for (int i = 0; i < 16; ++i) r.v[i] = p[i];
+    return r;
+  }
+  template <int Shift>
+  EFFNET_INLINE void store_bytes(uint8_t* p) const {
+    for (int i = 0; i < 16; ++i) {
+      const int32_t x = v[i] >> Shift;
+      p[i] = uint8_t(x < 0 ? 0 : x > 255 ? 255 : x);
+    }
+  }
+};
+
+EFFNET_INLINE i32x16 operator+(i32x16 a, i32x16 b) {
+  for (int i = 0; i < 16; ++i) a.v[i] += b.v[i];
+  return a;
+}
+EFFNET_INLINE i32x16 operator*(i32x16 a, i32x16 b) {
+  for (int i = 0; i < 16; ++i) a.v[i] *= b.v[i];
+  return a;
+}
+
 }  // namespace
 }  // namespace effnet

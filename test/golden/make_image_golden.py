@@ -72,7 +72,7 @@ CASES = [
 
 
 def mix(x, y, c):
-    """A hash of 32-bit integers; image_test.cc has the same."""
+    """A hash of 32-bit integers; image_fixture.h has the same."""
     h = (x * 0x9E3779B1 ^ y * 0x85EBCA77 ^ c * 0xC2B2AE3D) & 0xFFFFFFFF
     h = ((h ^ (h >> 15)) * 0x2C1B3C6D) & 0xFFFFFFFF
     h = ((h ^ (h >> 12)) * 0x297A2D39) & 0xFFFFFFFF

@@ -35,7 +35,7 @@ const nativeMay: Readonly<Record<string, readonly string[]>> = {
   simd: ['simd', 'kernels/kernels.h'],
   kernels: ['kernels', 'base'],
   engine: ['engine', 'kernels', 'base'],
-  image: ['image', 'engine', 'base'],
+  image: ['image', 'engine', 'kernels/kernels.h', 'base'],
   node: ['node', 'image', 'engine', 'kernels', 'base'],
 };
 
