@@ -19,6 +19,7 @@ function(effnet_test name)
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
 endfunction()
 
+effnet_test(conv_test)
 effnet_test(cpu_test)
 effnet_test(depthwise_test)
 effnet_test(elementwise_test)

@@ -106,7 +106,7 @@ class packer {
     std::vector<float> interleaved;
     if (memory_ != nullptr) {
       interleaved.resize(s.weights.size);
-      interleave_stem(s.weights.data, s.out, s.in, s.kernel, interleaved.data());
+      interleave_taps(s.weights.data, s.out, s.in, s.kernel, s.in, interleaved.data());
     }
     return pointwise({interleaved.data(), interleaved.size()}, s.bias, s.out, s.in * s.kernel * s.kernel);
   }

@@ -4,7 +4,9 @@
 #include "simd/avx2.h"
 
 #include "base/cpu_bits.h"
+#include "kernels/conv.inl"
 #include "kernels/depthwise.inl"
+#include "kernels/depthwise_any.inl"
 #include "kernels/gemm.inl"
 #include "kernels/probe.inl"
 #include "kernels/resample.inl"
@@ -15,6 +17,7 @@ namespace effnet {
 namespace {
 
 using tiles = gemm_tiles<6, 2, false>;
+using dense_tiles = conv_tiles<14, 6, 4>;
 constexpr int kSegment = 7;
 
 }  // namespace
@@ -27,12 +30,17 @@ extern constexpr kernel_table kAvx2 = {
     tiles::kVectors,
     tiles::kHalves,
     kGemvVectors,
+    dense_tiles::kVectors,
     {"gemm_f32_6x16_avx2", gemm<tiles, f32v::kLanes>},
     {"stem_f32_k3s2_avx2", gemm<tiles, 6>},
     {"depthwise_f32_k3s1_avx2", depthwise<3, 1, kSegment>},
     {"depthwise_f32_k3s2_avx2", depthwise<3, 2, kSegment>},
     {"depthwise_f32_k5s1_avx2", depthwise<5, 1, kSegment>},
     {"depthwise_f32_k5s2_avx2", depthwise<5, 2, kSegment>},
+    {"depthwise_f32_s1_avx2", depthwise_any<1>},
+    {"depthwise_f32_s2_avx2", depthwise_any<2>},
+    {"conv_f32_s1_avx2", conv<dense_tiles, 1>},
+    {"conv_f32_s2_avx2", conv<dense_tiles, 2>},
     {"gemv_f32_avx2", gemv},
     {"mean_f32_avx2", mean},
     {"gate_weights_f32_avx2", gate_weights},

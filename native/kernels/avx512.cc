@@ -4,7 +4,9 @@
 #include "simd/avx512.h"
 
 #include "base/cpu_bits.h"
+#include "kernels/conv.inl"
 #include "kernels/depthwise.inl"
+#include "kernels/depthwise_any.inl"
 #include "kernels/gemm.inl"
 #include "kernels/probe.inl"
 #include "kernels/resample.inl"
@@ -15,6 +17,7 @@ namespace effnet {
 namespace {
 
 using tiles = gemm_tiles<14, 2, true>;
+using dense_tiles = conv_tiles<14, 14, 9>;
 constexpr int kSegment = 14;
 
 }  // namespace
@@ -27,12 +30,17 @@ extern constexpr kernel_table kAvx512 = {
     tiles::kVectors,
     tiles::kHalves,
     kGemvVectors,
+    dense_tiles::kVectors,
     {"gemm_f32_14x32_avx512", gemm<tiles, f32v::kLanes>},
     {"stem_f32_k3s2_avx512", gemm<tiles, 6>},
     {"depthwise_f32_k3s1_avx512", depthwise<3, 1, kSegment>},
     {"depthwise_f32_k3s2_avx512", depthwise<3, 2, kSegment>},
     {"depthwise_f32_k5s1_avx512", depthwise<5, 1, kSegment>},
     {"depthwise_f32_k5s2_avx512", depthwise<5, 2, kSegment>},
+    {"depthwise_f32_s1_avx512", depthwise_any<1>},
+    {"depthwise_f32_s2_avx512", depthwise_any<2>},
+    {"conv_f32_s1_avx512", conv<dense_tiles, 1>},
+    {"conv_f32_s2_avx512", conv<dense_tiles, 2>},
     {"gemv_f32_avx512", gemv},
     {"mean_f32_avx512", mean},
     {"gate_weights_f32_avx512", gate_weights},

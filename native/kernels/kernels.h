@@ -62,6 +62,33 @@ struct gemm_args {
 };
 using gemm_fn = void (*)(const gemm_args&);
 
+// Dense convolution with a square kernel, output rows [row_begin, row_end) of [panel_begin, panel_end):
+//   dst[n][y][x] = act(sum_{c,i,j} src[c][y * s + i][x * s + j] * weights[n][c][i][j] + bias[n]) + residual[n][y][x]
+// src points at the top-left element of a map whose border already holds zeros, so that the padding
+// is part of the source. The stride s is the kernel's own. A panel is panel_vectors wide, at most
+// kernel_table::conv_vectors, and its k runs over channel blocks, rows of the kernel, columns of the
+// kernel, and the channels of the block (as many as there are, in the last one).
+struct conv_args {
+  const float* src = nullptr;
+  ptrdiff_t src_plane = 0, src_row = 0;
+  int channels = 0;  // of src
+  int kernel = 0;
+  const float* weights = nullptr;  // the panel: [k][panel vectors * L]
+  ptrdiff_t panel_stride = 0;
+  int panel_vectors = 0;
+  const float* bias = nullptr;  // [n rounded up to L], zeros past n
+  float* dst = nullptr;
+  ptrdiff_t dst_plane = 0, dst_row = 0;
+  const float* residual = nullptr;  // map or null
+  ptrdiff_t residual_plane = 0, residual_row = 0;
+  int out_width = 0;
+  int vectors = 0;  // output vectors: ceil(n / L)
+  int panel_begin = 0, panel_end = 0;
+  int row_begin = 0, row_end = 0;
+  activation act = activation::none;
+};
+using conv_fn = void (*)(const conv_args&);
+
 // Depthwise convolution of channel blocks [block_begin, block_end), output rows [row_begin, row_end):
 //   dst[c][y][x] = act(sum_{i,j} src[c][y * s + i][x * s + j] * weights[c][i][j] + bias[c])
 // src points at the top-left element of a map whose border already holds zeros, so that the padding
@@ -76,6 +103,7 @@ struct depthwise_args {
   ptrdiff_t dst_plane = 0, dst_row = 0;
   float* sums = nullptr;
   int out_height = 0, out_width = 0;
+  int kernel = 0;  // looked at by depthwise_s1 and depthwise_s2, which take any size
   int block_begin = 0, block_end = 0;
   int row_begin = 0, row_end = 0;
   activation act = activation::none;
@@ -184,9 +212,12 @@ struct kernel_table {
   int gemm_vectors;  // panel width, in vectors
   bool gemm_halves;  // panels may end in half a vector (kernels/pack.h)
   int gemv_vectors;  // panel width of gemv, in vectors
+  int conv_vectors;  // widest panel of the dense convolutions, in vectors
   named<gemm_fn> gemm;       // pointwise, pixel stride L
   named<gemm_fn> stem_k3s2;  // 3 interleaved input channels: pixel stride 6
   named<depthwise_fn> depthwise_k3s1, depthwise_k3s2, depthwise_k5s1, depthwise_k5s2;
+  named<depthwise_fn> depthwise_s1, depthwise_s2;  // any kernel size
+  named<conv_fn> conv_s1, conv_s2;                 // any kernel size
   named<gemv_fn> gemv;
   named<mean_fn> mean;
   named<gate_weights_fn> gate_weights;

@@ -18,12 +18,14 @@ void pack_panels(const float* src, int n, const panels& p, float* dst) {
   }
 }
 
-void interleave_stem(const float* src, int n, int in, int kernel, float* dst) {
+void interleave_taps(const float* src, int n, int in, int kernel, int lanes, float* dst) {
   const int taps = kernel * kernel;
   for (int o = 0; o < n; ++o)
-    for (int c = 0; c < in; ++c)
+    for (int first = 0; first < in; first += lanes) {
+      const int channels = in - first < lanes ? in - first : lanes;
       for (int t = 0; t < taps; ++t)
-        dst[(size_t(o) * taps + t) * in + c] = src[(size_t(o) * in + c) * taps + t];
+        for (int c = first; c < first + channels; ++c) *dst++ = src[(size_t(o) * in + c) * taps + t];
+    }
 }
 
 void pack_depthwise(const float* src, int c, int taps, int lanes, float* dst) {

@@ -32,8 +32,10 @@ inline panels make_panels(int k, int n, int lanes, int panel_vectors, bool halve
 // src is [n][k]; dst receives panels.size() floats, zeros past n.
 void pack_panels(const float* src, int n, const panels& p, float* dst);
 
-// Stem: src [n][in][kernel][kernel] to [n][kernel][kernel][in], the order of an interleaved image.
-void interleave_stem(const float* src, int n, int in, int kernel, float* dst);
+// Convolution: src [n][in][kernel][kernel] to the order in which a kernel meets its inputs, [n][block]
+// [kernel][kernel][channels of the block], where a block has `lanes` channels, the last one what is left.
+// With lanes = in this is the order of an interleaved image.
+void interleave_taps(const float* src, int n, int in, int kernel, int lanes, float* dst);
 
 // Depthwise: src [c][taps] to dst [ceil(c / lanes)][taps][lanes], zeros past c.
 void pack_depthwise(const float* src, int c, int taps, int lanes, float* dst);

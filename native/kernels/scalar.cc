@@ -3,7 +3,9 @@
 // but the table, so that no function compiled for this CPU can be called on a lesser one.
 #include "simd/scalar.h"
 
+#include "kernels/conv.inl"
 #include "kernels/depthwise.inl"
+#include "kernels/depthwise_any.inl"
 #include "kernels/gemm.inl"
 #include "kernels/probe.inl"
 #include "kernels/resample.inl"
@@ -14,6 +16,7 @@ namespace effnet {
 namespace {
 
 using tiles = gemm_tiles<4, 2, true>;
+using dense_tiles = conv_tiles<4, 4>;
 constexpr int kSegment = 7;
 
 }  // namespace
@@ -26,12 +29,17 @@ extern constexpr kernel_table kScalar = {
     tiles::kVectors,
     tiles::kHalves,
     kGemvVectors,
+    dense_tiles::kVectors,
     {"gemm_f32_4x8_scalar", gemm<tiles, f32v::kLanes>},
     {"stem_f32_k3s2_scalar", gemm<tiles, 6>},
     {"depthwise_f32_k3s1_scalar", depthwise<3, 1, kSegment>},
     {"depthwise_f32_k3s2_scalar", depthwise<3, 2, kSegment>},
     {"depthwise_f32_k5s1_scalar", depthwise<5, 1, kSegment>},
     {"depthwise_f32_k5s2_scalar", depthwise<5, 2, kSegment>},
+    {"depthwise_f32_s1_scalar", depthwise_any<1>},
+    {"depthwise_f32_s2_scalar", depthwise_any<2>},
+    {"conv_f32_s1_scalar", conv<dense_tiles, 1>},
+    {"conv_f32_s2_scalar", conv<dense_tiles, 2>},
     {"gemv_f32_scalar", gemv},
     {"mean_f32_scalar", mean},
     {"gate_weights_f32_scalar", gate_weights},

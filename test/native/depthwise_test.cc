@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The four depthwise kernels of every table against the double-precision reference: every width to
-// 40, maps with borders, row sums, cuts of rows and blocks, guard pages.
+// The depthwise kernels of every table, of fixed and of any size, against the double-precision reference:
+// every width to 40, maps with borders, row sums, cuts of rows and blocks, guard pages.
 #include "kernels/pack.h"
 #include "layout.h"
 #include "tester.h"
@@ -79,6 +79,7 @@ struct placed {
     args.dst_row = ptrdiff_t(s.out_width) * t.lanes + dst_map.gap;
     args.out_height = s.out_height;
     args.out_width = s.out_width;
+    args.kernel = k.size;
     args.act = s.act;
   }
 
@@ -147,9 +148,9 @@ constexpr int kWidest = 40;
 constexpr int kHeights[] = {1, 2, 3, 5};
 
 // Every width, some heights, one to three blocks; activation, sums and gaps take turns.
-long long sweep_sizes(tester& t, const kernel_table& table, const kernel_case& k, random_source& random) {
+long long sweep_sizes(tester& t, const kernel_table& table, const kernel_case& k, int widest, random_source& random) {
   int turn = 0;
-  for (int width = 1; width <= kWidest; ++width)
+  for (int width = 1; width <= widest; ++width)
     for (int height : kHeights)
       for (int blocks = 1; blocks <= 3; ++blocks) {
         shape s;
@@ -162,7 +163,7 @@ long long sweep_sizes(tester& t, const kernel_table& table, const kernel_case& k
         run_shape(t, table, k, s, random);
         ++turn;
       }
-  return 2LL * kWidest * 4 * 3;
+  return 2LL * widest * 4 * 3;
 }
 
 // Every activation with and without sums.
@@ -194,10 +195,18 @@ int main() {
     const kernel_case kernels[] = {{&table->depthwise_k3s1, 3, 1},
                                    {&table->depthwise_k3s2, 3, 2},
                                    {&table->depthwise_k5s1, 5, 1},
-                                   {&table->depthwise_k5s2, 5, 2}};
+                                   {&table->depthwise_k5s2, 5, 2},
+                                   {&table->depthwise_s1, 1, 1},
+                                   {&table->depthwise_s2, 1, 2},
+                                   {&table->depthwise_s1, 3, 1},
+                                   {&table->depthwise_s2, 5, 2},
+                                   {&table->depthwise_s1, 7, 1},
+                                   {&table->depthwise_s2, 7, 2},
+                                   {&table->depthwise_s1, 31, 1}};
     for (const kernel_case& k : kernels) {
       random_source random(uint64_t(k.size) * 10 + k.stride);
-      t.expect_count("sizes", sweep_sizes(t, *table, k, random));
+      const bool large = k.size > 7;
+      t.expect_count("sizes", sweep_sizes(t, *table, k, large ? 9 : kWidest, random));
       t.expect_count("activations", sweep_activations(t, *table, k, random));
     }
     t.note_table(*table);

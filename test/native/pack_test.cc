@@ -64,24 +64,27 @@ void test_halves(tester& t, random_source& random) {
       }
 }
 
-void test_stem(tester& t, random_source& random) {
+// Written from the other side: where each weight must lie.
+void test_taps(tester& t, random_source& random) {
   for (int n : {1, 3, 32})
-    for (int in : {1, 3})
-      for (int kernel : {1, 3, 5}) {
-        test_case c(t, "interleave_stem", {{"n", n}, {"in", in}, {"kernel", kernel}});
-        const size_t count = size_t(n) * in * kernel * kernel;
-        const std::vector<float> src = random.floats(count);
-        buffer dst(count, edge::end);
-        interleave_stem(src.data(), n, in, kernel, dst.data());
-        reference::vector expected(count, kUntouched);
-        for (int o = 0; o < n; ++o)
-          for (int y = 0; y < kernel; ++y)
-            for (int x = 0; x < kernel; ++x)
-              for (int ch = 0; ch < in; ++ch)
-                expected[((size_t(o) * kernel + y) * kernel + x) * in + ch] = {
-                    src[((size_t(o) * in + ch) * kernel + y) * kernel + x], 0};
-        c.check_buffer(dst, expected, "stem");
-      }
+    for (int in : {1, 3, 7, 8, 9, 17})
+      for (int kernel : {1, 3, 5})
+        for (int lanes : {3, 4, 8, 16}) {
+          test_case c(t, "interleave_taps", {{"n", n}, {"in", in}, {"kernel", kernel}, {"lanes", lanes}});
+          const int taps = kernel * kernel;
+          const std::vector<float> src = random.floats(size_t(n) * in * taps);
+          buffer dst(src.size(), edge::end);
+          interleave_taps(src.data(), n, in, kernel, lanes, dst.data());
+          reference::vector expected(src.size(), kUntouched);
+          for (int o = 0; o < n; ++o)
+            for (int ch = 0; ch < in; ++ch)
+              for (int tap = 0; tap < taps; ++tap) {
+                const int before = ch / lanes * lanes, width = std::min(lanes, in - before);
+                expected[size_t(o) * in * taps + size_t(before) * taps + size_t(tap) * width + ch - before] = {
+                    src[(size_t(o) * in + ch) * taps + tap], 0};
+              }
+          c.check_buffer(dst, expected, "taps");
+        }
 }
 
 void test_depthwise(tester& t, random_source& random) {
@@ -128,8 +131,8 @@ int main() {
   t.expect_count("panels", 3 * 4 * 7 * 4);
   test_halves(t, random);
   t.expect_count("halves", 3 * (1 + 2 + 3) * (4 + 8 + 16));
-  test_stem(t, random);
-  t.expect_count("stem", 3 * 2 * 3);
+  test_taps(t, random);
+  t.expect_count("taps", 3 * 6 * 3 * 4);
   test_depthwise(t, random);
   t.expect_count("depthwise", 3 * 5 * 2);
   test_vector(t, random);
