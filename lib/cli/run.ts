@@ -4,13 +4,14 @@
 
 import { promises as fs } from 'node:fs';
 import { endianness } from 'node:os';
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 
 import { systemCode, writeAtomic } from '../cache.js';
 import { EfficientNetError } from '../errors.js';
 import { defaultModel, modelOptions, UsageError, type Command, type Values } from './command.js';
 import { buildNetwork } from '../network.js';
 import { openModel } from './open-model.js';
+import { outputTarget } from './output-file.js';
 import { formatMilliseconds, printable } from './terminal.js';
 
 /** The largest that model.run takes. */
@@ -97,26 +98,6 @@ async function readInput(path: string, height: number, width: number): Promise<F
   const floats = new Float32Array(bytes.length / BYTES);
   Buffer.from(floats.buffer).set(endianness() === 'LE' ? bytes : bytes.swap32());
   return floats;
-}
-
-/**
- * The file to write: where `path` is a link, what it points to. A device, a pipe or a directory is
- * refused, since the finished file is renamed to its place and would take theirs.
- */
-async function outputTarget(path: string): Promise<string> {
-  const refuse = (found: string): EfficientNetError => new EfficientNetError('ERR_FILE', `Cannot write ${path}: ${found}; name a file`);
-  try {
-    const target = await fs.realpath(path);
-    const info = await fs.stat(target);
-    if (info.isFile()) return target;
-    throw refuse(info.isDirectory() ? 'it is a directory' : 'it is a pipe or a device');
-  } catch (cause) {
-    if (cause instanceof EfficientNetError) throw cause;
-    if (systemCode(cause) !== 'ENOENT') throw refuse(systemCode(cause) || String(cause));
-  }
-  if ((await fs.lstat(path).catch(() => undefined)) !== undefined) throw refuse('it is a link to nothing');
-  if ((await fs.stat(dirname(resolve(path))).catch(() => undefined)) === undefined) throw refuse('its folder does not exist');
-  return resolve(path);
 }
 
 function wrongLength(path: string, found: number, perImage: number, height: number, width: number): EfficientNetError {
