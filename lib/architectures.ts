@@ -2,31 +2,8 @@
 // The networks of the family as data, to be checked against the paper's Table 1 line by line.
 // No logic: network.ts turns an architecture into blocks with shapes.
 
-import { coefficients, type Coefficients, type EfficientNetName } from './scaling.js';
-
-/** One line of the paper's table: `repeats` blocks, of which only the first strides. */
-export interface Stage {
-  readonly kernel: 3 | 5;
-  readonly stride: 1 | 2;
-  /** Channels inside the block are this many times its input's; 1 means no expansion. */
-  readonly expand: number;
-  readonly out: number;
-  readonly repeats: number;
-}
-
-/** A network before scaling. */
-export interface BaseNetwork {
-  readonly stem: number;
-  readonly stages: readonly Stage[];
-  readonly head: number;
-  /** Channels of the squeeze as a share of the block's input (not of its expanded channels). */
-  readonly squeezeRatio: number;
-}
-
-export interface Architecture extends Coefficients {
-  readonly name: string;
-  readonly base: BaseNetwork;
-}
+import type { Architecture, BaseNetwork } from './architecture.js';
+import { coefficients, type EfficientNetName } from './scaling.js';
 
 /** EfficientNet-B0 (arXiv 1905.11946, Table 1), from which the others are scaled. */
 export const efficientNet: BaseNetwork = {

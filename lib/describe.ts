@@ -3,7 +3,7 @@
 // multiply-accumulates. Arithmetic on the definition only; nothing is measured.
 
 import { checkInteger, invalidArgument } from './check.js';
-import type { Network } from './network.js';
+import { embeddingSize, type Network } from './network.js';
 
 /** Channels, height, width. */
 export type FeatureShape = readonly [channels: number, height: number, width: number];
@@ -59,6 +59,11 @@ export function describe(network: Network, height?: number, width?: number): Net
   convolution('stem', network.stem.out, network.stem.kernel, network.stem.stride, 1);
   network.blocks.forEach((block, position) => {
     const prefix = `blocks.${position}`;
+    if (block.kind === 'fused') {
+      convolution(`${prefix}.conv`, block.expanded, block.kernel, block.stride, 1);
+      if (block.hasProject) convolution(`${prefix}.project`, block.out, 1, 1, 1);
+      return;
+    }
     if (block.hasExpand) convolution(`${prefix}.expand`, block.expanded, 1, 1, 1);
     convolution(`${prefix}.depthwise`, block.expanded, block.kernel, block.stride, block.expanded);
     if (block.squeeze > 0) {
@@ -68,7 +73,8 @@ export function describe(network: Network, height?: number, width?: number): Net
     convolution(`${prefix}.project`, block.out, 1, 1, 1);
   });
   convolution('head.conv', network.head.features, 1, 1, 1);
-  dense('head.classifier', network.head.features, network.head.classes);
+  if (network.head.hidden > 0) dense('head.hidden', network.head.features, network.head.hidden);
+  dense('head.classifier', embeddingSize(network.head), network.head.classes);
 
   return {
     name: network.name,

@@ -4,8 +4,8 @@
 // differ TensorFlow's is auto_pad SAME_UPPER. Bytes are written by formats/onnx-writer.ts.
 
 import type { OnnxAttribute, OnnxInitializer, OnnxModel, OnnxNode } from './formats/onnx-writer.js';
-import type { Activation, MBConvBlock, Network } from './network.js';
-import type { FoldedWeights, MBConvWeights } from './weights.js';
+import { embeddingSize, type Activation, type Block, type FusedBlock, type MBConvBlock, type Network } from './network.js';
+import type { BlockWeights, FoldedWeights, FusedWeights, MBConvWeights } from './weights.js';
 
 export interface OnnxOptions {
   /** Height and width of the input in pixels; left open unless given. */
@@ -27,12 +27,16 @@ export function onnxModel(folded: FoldedWeights, options: OnnxOptions = {}): Onn
   x = writer.activation('stem', x, stem.activation);
   network.blocks.forEach((block, i) => {
     const weights = folded.blocks[i];
-    if (weights !== undefined) x = writer.mbconv(`blocks.${i}`, x, block, weights);
+    if (weights !== undefined) x = writer.block(`blocks.${i}`, x, block, weights);
   });
   x = writer.convolution('head.conv', x, [head.features, head.in, 1, 1], folded.head.convWeights, folded.head.convBias);
   x = writer.mean('head', writer.activation('head.conv', x, head.activation));
   x = writer.node('Flatten', 'head.flatten', [x], { axis: 1 });
-  writer.dense('head.classifier', x, [head.classes, head.features], folded.head.classifierWeights, folded.head.classifierBias, 'logits');
+  if (head.hidden > 0) {
+    x = writer.dense('head.hidden', x, [head.hidden, head.features], folded.head.hiddenWeights, folded.head.hiddenBias);
+    x = writer.activation('head.hidden', x, head.hiddenActivation);
+  }
+  writer.dense('head.classifier', x, [head.classes, embeddingSize(head)], folded.head.classifierWeights, folded.head.classifierBias, 'logits');
   return {
     name: network.name,
     opset: 17,
@@ -101,11 +105,28 @@ class GraphWriter {
         return this.node('Relu', result, [input]);
       case 'relu6':
         return this.node('Clip', result, [input, this.#shared('zero', 0), this.#shared('six', 6)]);
+      case 'hard-sigmoid':
+        return this.node('HardSigmoid', result, [input], { alpha: { float: 1 / 6 }, beta: { float: 0.5 } });
+      case 'hard-swish':
+        return this.node('HardSwish', result, [input]);
     }
   }
 
-  mbconv(name: string, input: string, block: MBConvBlock, weights: MBConvWeights): string {
-    const { expanded, kernel, stride, squeeze, activation } = block;
+  block(name: string, input: string, block: Block, weights: BlockWeights): string {
+    if (block.kind === 'fused') return 'convWeights' in weights ? this.#fused(name, input, block, weights) : input;
+    return 'convWeights' in weights ? input : this.#mbconv(name, input, block, weights);
+  }
+
+  #fused(name: string, input: string, block: FusedBlock, weights: FusedWeights): string {
+    const { expanded, kernel, stride, activation } = block;
+    let x = this.convolution(`${name}.conv`, input, [expanded, block.in, kernel, kernel], weights.convWeights, weights.convBias, stride);
+    x = this.activation(`${name}.conv`, x, activation);
+    if (block.hasProject) x = this.convolution(`${name}.project`, x, [block.out, expanded, 1, 1], weights.projectWeights, weights.projectBias);
+    return block.residual ? this.node('Add', `${name}.sum`, [x, input]) : x;
+  }
+
+  #mbconv(name: string, input: string, block: MBConvBlock, weights: MBConvWeights): string {
+    const { expanded, kernel, stride, squeeze, activation, squeezeActivation, gateActivation } = block;
     let x = input;
     if (block.hasExpand) {
       x = this.convolution(`${name}.expand`, x, [expanded, block.in, 1, 1], weights.expandWeights, weights.expandBias);
@@ -116,9 +137,9 @@ class GraphWriter {
     if (squeeze > 0) {
       let gate = this.mean(name, x);
       gate = this.convolution(`${name}.reduce`, gate, [squeeze, expanded, 1, 1], weights.reduceWeights, weights.reduceBias);
-      gate = this.activation(`${name}.reduce`, gate, activation);
+      gate = this.activation(`${name}.reduce`, gate, squeezeActivation);
       gate = this.convolution(`${name}.excite`, gate, [expanded, squeeze, 1, 1], weights.exciteWeights, weights.exciteBias);
-      x = this.node('Mul', `${name}.gated`, [x, this.activation(`${name}.excite`, gate, 'sigmoid')]);
+      x = this.node('Mul', `${name}.gated`, [x, this.activation(`${name}.excite`, gate, gateActivation)]);
     }
     x = this.convolution(`${name}.project`, x, [block.out, expanded, 1, 1], weights.projectWeights, weights.projectBias);
     return block.residual ? this.node('Add', `${name}.sum`, [x, input]) : x;

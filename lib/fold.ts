@@ -7,15 +7,8 @@ import { EfficientNetError } from './errors.js';
 import { formatShape, quote } from './formats/bytes.js';
 import { isFloat, numbersOf, type Numbers } from './formats/numbers.js';
 import type { Checkpoint, Tensor } from './formats/tensor.js';
-import type { LayerNames, WeightLayout } from './naming.js';
-
-/** What a layer computes; `in` is 1 for a depthwise convolution, `spatial` is kernel x kernel. */
-export interface LayerSize {
-  readonly kind: 'convolution' | 'pointwise' | 'depthwise' | 'dense';
-  readonly out: number;
-  readonly in: number;
-  readonly kernel: number;
-}
+import type { LayerSize } from './layers.js';
+import type { LayerNames, NormNames, WeightLayout } from './naming/scheme.js';
 
 export interface CollectedLayer {
   readonly size: LayerSize;
@@ -41,9 +34,10 @@ export function weightsMismatch(what: string): EfficientNetError {
   return new EfficientNetError('ERR_WEIGHTS_MISMATCH', what);
 }
 
-export function weightShape(size: LayerSize, layout: WeightLayout): readonly number[] {
-  const { kind, out, kernel } = size;
-  switch (kind) {
+/** Of the layer's weight in a file; `stored` where it lies there as another kind of layer. */
+export function weightShape(size: LayerSize, layout: WeightLayout, stored?: LayerNames['stored']): readonly number[] {
+  const { out, kernel } = size;
+  switch (stored ?? size.kind) {
     case 'convolution':
       return layout === 'tensorflow' ? [kernel, kernel, size.in, out] : [out, size.in, kernel, kernel];
     case 'pointwise':
@@ -71,16 +65,21 @@ export class Collector {
 
   /** Undefined where anything is wrong with the layer; finish then throws. */
   layer(names: LayerNames, size: LayerSize): CollectedLayer | undefined {
-    const weight = this.#take(names.weight, weightShape(size, this.#layout));
+    const weight = this.#take(names.weight, weightShape(size, this.#layout, names.stored));
     const bias = names.bias === undefined ? undefined : this.#take(names.bias, [size.out]);
     const norm = names.norm === undefined ? undefined : this.#norm(names.norm, size.out);
     const complete = weight !== undefined && (names.bias === undefined) === (bias === undefined) && (names.norm === undefined) === (norm === undefined);
     return complete ? { size, layout: this.#layout, weight, bias, norm } : undefined;
   }
 
-  /** Throws unless every tensor of the checkpoint was taken and none was missing or misshapen. */
-  finish(network: string, hint: string): void {
-    const surplus = [...this.#checkpoint.tensors.values()].filter(({ name }) => !this.#used.has(name));
+  /** Remembers a layer that the checkpoint's naming has no names for. */
+  unnamed(layer: string, title: string): void {
+    this.#problems.push(`the layer ${layer} has no counterpart among the tensor names of ${title}`);
+  }
+
+  /** Throws unless every tensor of the checkpoint was taken or is ignored, and none was missing or misshapen. */
+  finish(network: string, hint: string, ignores: (name: string) => boolean = () => false): void {
+    const surplus = [...this.#checkpoint.tensors].filter(([key]) => !this.#used.has(key) && !ignores(key)).map(([, tensor]) => tensor);
     const problems = [
       ...this.#problems,
       ...surplus.map(({ name, shape }) => `surplus tensor ${quote(name)} of shape ${formatShape(shape)}, which the network does not have`),
@@ -90,13 +89,12 @@ export class Collector {
     throw weightsMismatch(`The checkpoint does not fit ${network}: ${problems.slice(0, 5).join('; ')}${more}.${hint}`);
   }
 
-  #norm(prefix: string, channels: number): CollectedNorm | undefined {
-    const scale = this.#take(`${prefix}.weight`, [channels]);
-    const shift = this.#take(`${prefix}.bias`, [channels]);
-    const mean = this.#take(`${prefix}.running_mean`, [channels]);
-    const variance = this.#take(`${prefix}.running_var`, [channels]);
-    // A counter of training steps: it has no part in inference.
-    this.#used.add(`${prefix}.num_batches_tracked`);
+  #norm(names: NormNames, channels: number): CollectedNorm | undefined {
+    const scale = this.#take(names.scale, [channels]);
+    const shift = this.#take(names.shift, [channels]);
+    const mean = this.#take(names.mean, [channels]);
+    const variance = this.#take(names.variance, [channels]);
+    if (names.counter !== undefined) this.#used.add(names.counter);
     return scale && shift && mean && variance ? { scale, shift, mean, variance } : undefined;
   }
 

@@ -10,11 +10,13 @@ export { EfficientNetError, type ErrorCode } from './errors.js';
 export { cpu, type CpuReport, type Isa } from './cpu.js';
 export { catalogue, type CatalogueEntry, type FetchProgress } from './catalogue.js';
 
-export { architectures, type Architecture, type BaseNetwork, type Stage } from './architectures.js';
-export { coefficients, type Coefficients, type EfficientNetName } from './scaling.js';
+export type { Activation, Architecture, BaseNetwork, Stage } from './architecture.js';
+export { architectures } from './architectures.js';
+export { coefficients, type Coefficients, type EfficientNetName, type Rounding, type ScaleFactors } from './scaling.js';
 export {
   buildNetwork,
-  type Activation,
+  type Block,
+  type FusedBlock,
   type HeadBlock,
   type MBConvBlock,
   type Network,

@@ -13,9 +13,11 @@ import { EfficientNetError } from './errors.js';
 import { parseCheckpoint, readCheckpoint } from './formats/index.js';
 import type { Checkpoint } from './formats/tensor.js';
 import { imagenetLabels } from './labels.js';
-import { buildNetwork, resolveName, type Network, type Padding } from './network.js';
+import { resolveName } from './names.js';
+import { buildNetwork, embeddingSize, type Network, type Padding } from './network.js';
 import { checkRecipe, recipeFor, type Recipe, type RecipeOptions } from './recipe.js';
-import { detectSource, mapWeights, type CheckpointSource, type FoldedWeights } from './weights.js';
+import { detectSource, type CheckpointSource } from './source.js';
+import { mapWeights, type FoldedWeights } from './weights.js';
 
 export { EfficientNet } from './efficientnet.js';
 /** A loaded model. */
@@ -214,7 +216,7 @@ function factsOf(network: Network, origin: CheckpointSource, recipe: Recipe): Mo
     macs,
     resolution: network.resolution,
     classes: network.head.classes,
-    features: network.head.features,
+    features: embeddingSize(network.head),
     padding: network.padding,
     batchNormEpsilon: network.batchNormEpsilon,
     source: origin.naming,

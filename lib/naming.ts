@@ -1,161 +1,91 @@
 // SPDX-License-Identifier: Apache-2.0
-// How each source names the tensors of a network, as data: for every layer the names of its weight,
-// its bias and its batch norm. Reads no tensor; weights.ts does, with these names.
+// What a naming scheme is, how the one of a checkpoint is found, and which network its shapes make.
+// The schemes themselves are in naming/, one file per library; reads no tensor's values.
 
 import { architectures } from './architectures.js';
+import { weightShape } from './fold.js';
 import type { Checkpoint } from './formats/tensor.js';
-import { buildNetwork, type MBConvBlock, type Network } from './network.js';
+import { blockLayers, headLayers, stemLayer, type LayerSize } from './layers.js';
+import { canonicalSource, tfjsSource } from './naming/folded.js';
+import { lukemelasSource } from './naming/lukemelas.js';
+import type { LayerNames, NamingScheme, NamingSource } from './naming/scheme.js';
+import { timmSource } from './naming/timm.js';
+import { torchvisionSource } from './naming/torchvision.js';
+import { buildNetwork, type Network } from './network.js';
 
-export type Naming = 'lukemelas' | 'timm' | 'torchvision' | 'tfjs' | 'canonical';
+export type { LayerNames, Naming, NamingScheme, NormNames, WeightLayout } from './naming/scheme.js';
 
-/**
- * How weights lie in the file. `torch`: [out, in, k, k], a dense layer of the excite as a 1x1
- * convolution, the classifier [out, in]. `tensorflow`: [k, k, in, out], depthwise [k, k, channels, 1],
- * classifier [in, out]. `engine`: as FoldedWeights.
- */
-export type WeightLayout = 'torch' | 'tensorflow' | 'engine';
+/** In the order in which they are tried. */
+const sources: readonly NamingSource[] = [tfjsSource, lukemelasSource, timmSource, torchvisionSource, canonicalSource];
 
-/** Names of one layer's tensors: `bias` of its own, or the prefix of a batch `norm`. */
-export interface LayerNames {
-  readonly weight: string;
-  readonly bias?: string;
-  readonly norm?: string;
-}
+/** The titles of the schemes that are recognised by tensor names, for messages. */
+export const knownSources: readonly string[] = sources.map(({ title }) => title);
 
-export type BlockLayer = 'expand' | 'depthwise' | 'reduce' | 'excite' | 'project';
-
-export interface NamingScheme {
-  readonly naming: Naming;
-  /** How people call the source, for messages. */
-  readonly title: string;
-  readonly layout: WeightLayout;
-  readonly stem: LayerNames;
-  /** `position` counts all blocks from 0. */
-  block(block: MBConvBlock, position: number): Readonly<Record<BlockLayer, LayerNames>>;
-  readonly headConv: LayerNames;
-  readonly classifier: LayerNames;
-}
-
-/** A convolution without bias and the batch norm after it. */
-function normed(convolution: string, norm: string): LayerNames {
-  return { weight: `${convolution}.weight`, norm };
-}
-
-function biased(layer: string): LayerNames {
-  return { weight: `${layer}.weight`, bias: `${layer}.bias` };
-}
-
-const lukemelas: NamingScheme = {
-  naming: 'lukemelas',
-  title: 'lukemelas/EfficientNet-PyTorch',
-  layout: 'torch',
-  stem: normed('_conv_stem', '_bn0'),
-  block(_block, position) {
-    const prefix = `_blocks.${position}`;
-    return {
-      expand: normed(`${prefix}._expand_conv`, `${prefix}._bn0`),
-      depthwise: normed(`${prefix}._depthwise_conv`, `${prefix}._bn1`),
-      reduce: biased(`${prefix}._se_reduce`),
-      excite: biased(`${prefix}._se_expand`),
-      project: normed(`${prefix}._project_conv`, `${prefix}._bn2`),
-    };
-  },
-  headConv: normed('_conv_head', '_bn1'),
-  classifier: biased('_fc'),
-};
-
-const timm: NamingScheme = {
-  naming: 'timm',
-  title: 'timm',
-  layout: 'torch',
-  stem: normed('conv_stem', 'bn1'),
-  block(block, _position) {
-    const prefix = `blocks.${block.stage}.${block.index}`;
-    // Without an expansion the block is another class: `conv_pw` is its projection, and norms count from there.
-    const projection = block.hasExpand ? 'conv_pwl' : 'conv_pw';
-    const first = block.hasExpand ? 1 : 0;
-    return {
-      expand: normed(`${prefix}.conv_pw`, `${prefix}.bn1`),
-      depthwise: normed(`${prefix}.conv_dw`, `${prefix}.bn${first + 1}`),
-      reduce: biased(`${prefix}.se.conv_reduce`),
-      excite: biased(`${prefix}.se.conv_expand`),
-      project: normed(`${prefix}.${projection}`, `${prefix}.bn${first + 2}`),
-    };
-  },
-  headConv: normed('conv_head', 'bn2'),
-  classifier: biased('classifier'),
-};
-
-const torchvision: NamingScheme = {
-  naming: 'torchvision',
-  title: 'torchvision',
-  layout: 'torch',
-  stem: normed('features.0.0', 'features.0.1'),
-  block(block, _position) {
-    const prefix = `features.${block.stage + 1}.${block.index}.block`;
-    const first = block.hasExpand ? 1 : 0;
-    const normedAt = (i: number): LayerNames => normed(`${prefix}.${i}.0`, `${prefix}.${i}.1`);
-    return {
-      expand: normedAt(0),
-      depthwise: normedAt(first),
-      reduce: biased(`${prefix}.${first + 1}.fc1`),
-      excite: biased(`${prefix}.${first + 1}.fc2`),
-      project: normedAt(first + 2),
-    };
-  },
-  headConv: normed('features.8.0', 'features.8.1'),
-  classifier: biased('classifier.1'),
-};
-
-/** Folded: every layer has a bias and none a norm. */
-function foldedScheme(naming: Naming, title: string, layout: WeightLayout): NamingScheme {
-  return {
-    naming,
-    title,
-    layout,
-    stem: biased('stem'),
-    block: (_block, position) => ({
-      expand: biased(`blocks.${position}.expand`),
-      depthwise: biased(`blocks.${position}.depthwise`),
-      reduce: biased(`blocks.${position}.reduce`),
-      excite: biased(`blocks.${position}.excite`),
-      project: biased(`blocks.${position}.project`),
-    }),
-    headConv: biased('head.conv'),
-    classifier: biased('head.classifier'),
-  };
-}
-
-export const canonicalScheme = foldedScheme('canonical', 'efficientnet-simd', 'engine');
-/** The reader of graph models gives our names, in TensorFlow's layout. */
-const tfjsScheme = foldedScheme('tfjs', 'a TensorFlow.js graph model', 'tensorflow');
-
-/** The scheme whose stem the checkpoint has, or undefined. */
+/** The scheme by which the checkpoint names its tensors, or undefined. */
 export function detectNaming(checkpoint: Checkpoint): NamingScheme | undefined {
-  if (checkpoint.format === 'tfjs-graph') return tfjsScheme;
-  return [lukemelas, timm, torchvision, canonicalScheme].find((scheme) => checkpoint.tensors.has(scheme.stem.weight));
+  for (const source of sources) {
+    const scheme = source.open(checkpoint);
+    if (scheme !== undefined) return scheme;
+  }
+  return undefined;
+}
+
+/** A layer of a network under a scheme; names are undefined where the scheme has no such layer. */
+export interface NamedLayer {
+  /** `stem`, `blocks.3.depthwise`, `head.classifier`: this package's own names. */
+  readonly path: string;
+  readonly names: LayerNames | undefined;
+  readonly size: LayerSize;
+}
+
+/** Every layer of the network in the order of execution. */
+export function namedLayers(network: Network, scheme: NamingScheme): NamedLayer[] {
+  const layers: NamedLayer[] = [{ path: 'stem', names: scheme.stem, size: stemLayer(network) }];
+  network.blocks.forEach((block, i) => {
+    const names = scheme.block(block, i);
+    for (const [layer, size] of entries(blockLayers(block))) layers.push({ path: `blocks.${i}.${layer}`, names: names[layer], size });
+  });
+  const names = { ...scheme.head(network), classifier: scheme.classifier };
+  for (const [layer, size] of entries(headLayers(network))) layers.push({ path: `head.${layer}`, names: names[layer], size });
+  return layers;
+}
+
+function entries<K extends string, T>(record: Readonly<Partial<Record<K, T>>>): (readonly [K, T])[] {
+  return Object.entries(record) as [K, T][];
 }
 
 /**
- * The network of the family that a checkpoint's tensors make, by the channels of its stem and head
- * and the number of its blocks; undefined if none fits. Padding and epsilon are not to be seen there.
+ * The network of the family whose layers are all in the checkpoint with their shapes, whatever its
+ * class count; of several the one with the most layers, which uses most of the checkpoint. Undefined
+ * if none fits. Padding, epsilon and activations are not to be seen there.
  */
 export function inferArchitecture(checkpoint: Checkpoint, scheme: NamingScheme): string | undefined {
-  const outputs = (name: string): number | undefined => {
-    const shape = checkpoint.tensors.get(name)?.shape;
-    return scheme.layout === 'tensorflow' ? shape?.[shape.length - 1] : shape?.[0];
-  };
-  const fits = (network: Network): boolean => {
-    const { blocks, stem, head } = network;
-    return (
-      outputs(scheme.stem.weight) === stem.out &&
-      outputs(scheme.headConv.weight) === head.features &&
-      blocks.every((block, i) => outputs(scheme.block(block, i).project.weight) === block.out)
-    );
-  };
-  // The blocks of a smaller network can all be there in a larger one: the larger must win.
-  return Object.keys(architectures)
-    .map((name) => buildNetwork(name))
-    .filter(fits)
-    .sort((a, b) => b.blocks.length - a.blocks.length)[0]?.name;
+  let best: { readonly name: string; readonly layers: number } | undefined;
+  for (const name of Object.keys(architectures)) {
+    const network = buildNetwork(name);
+    // Most are ruled out by their stem, before thousands of names are made.
+    if (!hasLayer(checkpoint, scheme, { path: 'stem', names: scheme.stem, size: stemLayer(network) })) continue;
+    const layers = namedLayers(network, scheme);
+    if (layers.length > (best?.layers ?? 0) && layers.every((layer) => hasLayer(checkpoint, scheme, layer))) best = { name, layers: layers.length };
+  }
+  return best?.name;
+}
+
+function hasLayer(checkpoint: Checkpoint, scheme: NamingScheme, { path, names, size }: NamedLayer): boolean {
+  const shape = names === undefined ? undefined : checkpoint.tensors.get(names.weight)?.shape;
+  if (names === undefined || shape === undefined) return false;
+  // The last layer's outputs are the classes, which are the checkpoint's own affair.
+  const classes = path === 'head.classifier' ? (classesOf(shape, scheme) ?? size.out) : size.out;
+  const expected = weightShape({ ...size, out: classes }, scheme.layout, names.stored);
+  return shape.length === expected.length && shape.every((length, i) => length === expected[i]);
+}
+
+function classesOf(shape: readonly number[], { layout }: NamingScheme): number | undefined {
+  return layout === 'tensorflow' ? shape.at(-1) : shape[0];
+}
+
+/** Outputs of the checkpoint's classifier; undefined where there is none. */
+export function classCount(checkpoint: Checkpoint, scheme: NamingScheme): number | undefined {
+  const shape = checkpoint.tensors.get(scheme.classifier.weight)?.shape;
+  return shape?.length === 2 || shape?.length === 4 ? classesOf(shape, scheme) : undefined;
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A network as data: the list of blocks with every shape resolved, ready for weights. Built from an
-// architecture by buildNetwork; holds no weights and touches no native code. What a network costs
-// (shapes at a given input size, parameters, MACs) is in describe.ts.
+// architecture by buildNetwork; holds no weights and touches no native code. Which layers a block has
+// is in layers.ts, what a network costs in describe.ts.
 
-import { architectures, type Architecture } from './architectures.js';
-import { checkFinite, checkInteger, checkOneOf, checkOptions, describeValue, invalidArgument, nearest } from './check.js';
-import { EfficientNetError } from './errors.js';
+import type { Activation, Architecture, BaseNetwork, Stage } from './architecture.js';
+import { checkFinite, checkInteger, checkOneOf, checkOptions, invalidArgument } from './check.js';
+import { resolveName } from './names.js';
 import { roundChannels, roundRepeats } from './scaling.js';
 
-export type Activation = 'none' | 'relu' | 'relu6' | 'swish' | 'sigmoid';
+export type { Activation } from './architecture.js';
 /** TensorFlow's SAME, computed from the real size, or PyTorch's symmetric kernel / 2. */
 export type Padding = 'same' | 'symmetric';
 
@@ -21,6 +21,7 @@ export interface StemBlock {
   readonly activation: Activation;
 }
 
+/** 1x1 expansion, depthwise convolution, excite, 1x1 projection without activation, plus the input. */
 export interface MBConvBlock {
   readonly kind: 'mbconv';
   /** Stage from 0 and index within it, as checkpoints count. */
@@ -36,14 +37,40 @@ export interface MBConvBlock {
   readonly hasExpand: boolean;
   readonly residual: boolean;
   readonly activation: Activation;
+  readonly squeezeActivation: Activation;
+  readonly gateActivation: Activation;
 }
 
+/**
+ * Dense convolution with activation, 1x1 projection without, plus the input. Without a projection it
+ * is one convolution with activation, `expanded` equals `out`, and the input is added after it.
+ */
+export interface FusedBlock {
+  readonly kind: 'fused';
+  readonly stage: number;
+  readonly index: number;
+  readonly in: number;
+  readonly expanded: number;
+  readonly out: number;
+  readonly kernel: number;
+  readonly stride: number;
+  readonly hasProject: boolean;
+  readonly residual: boolean;
+  readonly activation: Activation;
+}
+
+export type Block = MBConvBlock | FusedBlock;
+
+/** 1x1 convolution, mean over the image, with `hidden` a dense layer, then the classifier. */
 export interface HeadBlock {
   readonly kind: 'head';
   readonly in: number;
   readonly features: number;
+  /** Width of a dense layer between mean and classifier; 0 for none. */
+  readonly hidden: number;
   readonly classes: number;
   readonly activation: Activation;
+  readonly hiddenActivation: Activation;
 }
 
 export interface Network {
@@ -55,8 +82,13 @@ export interface Network {
   readonly padding: Padding;
   readonly batchNormEpsilon: number;
   readonly stem: StemBlock;
-  readonly blocks: readonly MBConvBlock[];
+  readonly blocks: readonly Block[];
   readonly head: HeadBlock;
+}
+
+/** Width of the embedding, which is what the classifier sees. */
+export function embeddingSize({ features, hidden }: HeadBlock): number {
+  return hidden === 0 ? features : hidden;
 }
 
 export interface NetworkOptions {
@@ -66,40 +98,6 @@ export interface NetworkOptions {
   readonly batchNormEpsilon?: number | undefined;
   /** 1000 unless given. */
   readonly classes?: number | undefined;
-}
-
-/** What a name means: the architecture, and whether it asks for TensorFlow's conventions. */
-export interface ResolvedName {
-  readonly architecture: Architecture;
-  readonly tensorflow: boolean;
-}
-
-/**
- * Finds the architecture of a name: `b0`, `efficientnet_b0`, `efficientnet-b0`, `tf_efficientnet_b0`,
- * in any case and with or without timm's tag (`tf_efficientnet_b0.ns_jft_in1k`).
- * Throws ERR_UNKNOWN_ARCHITECTURE with the nearest known name.
- */
-export function resolveName(name: string): ResolvedName {
-  if (typeof name !== 'string') throw invalidArgument('architecture', 'the name of an architecture', name);
-  const match = /^(tf[_-])?(?:efficientnet[_-]?)?([a-z0-9-]{1,16})(?:\.[a-z0-9_]{1,64})?$/.exec(name.toLowerCase());
-  const architecture = Object.values(architectures).find((one) => one.name === match?.[2]);
-  if (architecture !== undefined) return { architecture, tensorflow: match?.[1] !== undefined };
-  const known = Object.keys(architectures);
-  const suggestion = suggestName(name, known);
-  throw new EfficientNetError(
-    'ERR_UNKNOWN_ARCHITECTURE',
-    `Expected the name of an architecture but received ${describeValue(name)}.` +
-      (suggestion === undefined ? '' : ` Did you mean '${suggestion}'?`) +
-      ` Known: ${known.join(', ')}, each also as efficientnet_NAME, efficientnet-NAME or tf_efficientnet_NAME`,
-  );
-}
-
-function suggestName(name: string, known: readonly string[]): string | undefined {
-  const spellings = known.flatMap((one) => [one, `efficientnet_${one}`, `efficientnet-${one}`, `tf_efficientnet_${one}`]);
-  const found = nearest(name, spellings);
-  if (found !== undefined || name.length > 80) return found;
-  // 'b9' or 'efficientnet_x0' with a foreign tag: compare what follows the family's name.
-  return nearest(name.toLowerCase().replace(/^(tf[_-])?efficientnet[_-]?/, ''), known);
 }
 
 /**
@@ -117,8 +115,9 @@ export function buildNetwork(source: string | Architecture, options?: NetworkOpt
   const { architecture, tensorflow } =
     typeof source === 'string' ? resolveName(source) : { architecture: checkArchitecture(source), tensorflow: false };
   const { base, width, depth } = architecture;
-  const stemChannels = roundChannels(base.stem, width);
-  const blocks = buildBlocks(architecture, stemChannels);
+  const activation = base.activation ?? 'swish';
+  const stem = base.fixedStem === true ? base.stem : roundChannels(base.stem, width, base.rounding);
+  const blocks = buildBlocks(architecture, stem);
   return {
     name: architecture.name,
     resolution: architecture.resolution,
@@ -127,45 +126,88 @@ export function buildNetwork(source: string | Architecture, options?: NetworkOpt
     padding: padding === undefined ? (tensorflow ? 'same' : 'symmetric') : checkOneOf('padding', padding, ['same', 'symmetric']),
     batchNormEpsilon:
       batchNormEpsilon === undefined ? (tensorflow ? 1e-3 : 1e-5) : checkFinite('batchNormEpsilon', batchNormEpsilon, 0, 1),
-    stem: { kind: 'stem', in: 3, out: stemChannels, kernel: 3, stride: 2, activation: 'swish' },
+    stem: { kind: 'stem', in: 3, out: stem, kernel: 3, stride: 2, activation },
     blocks,
     head: {
       kind: 'head',
-      in: blocks[blocks.length - 1]?.out ?? stemChannels,
-      features: roundChannels(base.head, width),
+      in: blocks[blocks.length - 1]?.out ?? stem,
+      features: headChannels(base, width),
+      hidden: base.hidden ?? 0,
       classes: classes === undefined ? 1000 : checkInteger('classes', classes, 1, 1_000_000),
-      activation: 'swish',
+      activation,
+      hiddenActivation: activation,
     },
   };
 }
 
-function buildBlocks({ base, width, depth }: Architecture, stemChannels: number): MBConvBlock[] {
-  const blocks: MBConvBlock[] = [];
+function headChannels({ head, headScaling = 'scaled', rounding }: BaseNetwork, width: number): number {
+  if (headScaling === 'fixed') return head;
+  const scaled = roundChannels(head, width, rounding);
+  return headScaling === 'widened' ? Math.max(head, scaled) : scaled;
+}
+
+function buildBlocks({ base, width, depth }: Architecture, stemChannels: number): Block[] {
+  const blocks: Block[] = [];
   let channels = stemChannels;
-  base.stages.forEach((stage, stageIndex) => {
-    const out = roundChannels(stage.out, width);
-    const repeats = roundRepeats(stage.repeats, depth);
-    for (let index = 0; index < repeats; index++) {
-      const stride = index === 0 ? stage.stride : 1;
-      blocks.push({
-        kind: 'mbconv',
-        stage: stageIndex,
-        index,
-        in: channels,
-        expanded: channels * stage.expand,
-        out,
-        kernel: stage.kernel,
-        stride,
-        squeeze: base.squeezeRatio === 0 ? 0 : Math.max(1, Math.floor(channels * base.squeezeRatio)),
-        hasExpand: stage.expand !== 1,
-        residual: stride === 1 && channels === out,
-        activation: 'swish',
-      });
-      channels = out;
+  let stage = -1;
+  let index = 0;
+  base.stages.forEach((row, i) => {
+    if (row.continues !== true || stage < 0) {
+      stage++;
+      index = 0;
+    }
+    const fixed = base.fixedEnds === true && (i === 0 || i === base.stages.length - 1);
+    const repeats = fixed ? row.repeats : roundRepeats(row.repeats, depth, base.rounding?.depth);
+    for (let repeat = 0; repeat < repeats; repeat++) {
+      const block = buildBlock(base, row, { width, stage, index, channels, first: repeat === 0 });
+      blocks.push(block);
+      channels = block.out;
+      index++;
     }
   });
   return blocks;
 }
+
+interface Place {
+  readonly width: number;
+  readonly stage: number;
+  readonly index: number;
+  /** Of the block's input. */
+  readonly channels: number;
+  /** The first of its row, which strides. */
+  readonly first: boolean;
+}
+
+function buildBlock(base: BaseNetwork, row: Stage, { width, stage, index, channels, first }: Place): Block {
+  const out = roundChannels(row.out, width, base.rounding);
+  const stride = first ? row.stride : 1;
+  const from = row.expandFrom === undefined ? channels : roundChannels(row.expandFrom, width, base.rounding);
+  // MobileNetV3 expands by fractions.
+  const expanded = Number.isInteger(row.expand) ? from * row.expand : roundChannels(from, row.expand, base.rounding);
+  const residual = row.plain !== true && stride === 1 && channels === out;
+  const activation = row.activation ?? base.activation ?? 'swish';
+  const common = { stage, index, in: channels, out, kernel: row.kernel, stride, residual, activation };
+  if (row.kind === 'fused') return { kind: 'fused', ...common, expanded, hasProject: true };
+  if (row.kind === 'conv') return { kind: 'fused', ...common, expanded: out, hasProject: false };
+  const ratio = row.squeeze ?? base.squeezeRatio;
+  return {
+    kind: 'mbconv',
+    ...common,
+    expanded,
+    squeeze: squeezeChannels(base, ratio, channels, expanded),
+    hasExpand: row.expand !== 1 || row.keepsExpansion === true,
+    squeezeActivation: base.squeezeActivation ?? activation,
+    gateActivation: base.gateActivation ?? 'sigmoid',
+  };
+}
+
+function squeezeChannels({ squeezeOf, rounding }: BaseNetwork, ratio: number, channels: number, expanded: number): number {
+  if (ratio === 0) return 0;
+  if (squeezeOf === 'expanded') return roundChannels(expanded, ratio, rounding);
+  return Math.max(1, Math.floor(channels * ratio));
+}
+
+const activations: readonly Activation[] = ['none', 'relu', 'relu6', 'swish', 'sigmoid', 'hard-swish', 'hard-sigmoid'];
 
 /** A caller's own architecture; the limits keep every later product of shapes an exact integer. */
 function checkArchitecture(architecture: Architecture): Architecture {
@@ -176,19 +218,46 @@ function checkArchitecture(architecture: Architecture): Architecture {
   checkFinite('architecture.width', architecture.width, 0.01, 100);
   checkFinite('architecture.depth', architecture.depth, 0.01, 100);
   checkInteger('architecture.resolution', architecture.resolution, 1, 65_536);
-  checkInteger('architecture.base.stem', base.stem, 1, 65_536);
-  checkInteger('architecture.base.head', base.head, 1, 65_536);
-  checkFinite('architecture.base.squeezeRatio', base.squeezeRatio, 0, 1);
+  checkBase(base);
   if (!Array.isArray(base.stages) || base.stages.length === 0 || base.stages.length > 64) {
     throw invalidArgument('architecture.base.stages', '1 to 64 stages', base.stages);
   }
-  base.stages.forEach((stage, i) => {
-    const name = `architecture.base.stages[${i}]`;
-    checkOneOf(`${name}.kernel`, String(stage.kernel), ['3', '5']);
-    checkInteger(`${name}.stride`, stage.stride, 1, 2);
-    checkInteger(`${name}.expand`, stage.expand, 1, 64);
-    checkInteger(`${name}.out`, stage.out, 1, 65_536);
-    checkInteger(`${name}.repeats`, stage.repeats, 1, 1000);
-  });
+  base.stages.forEach((stage, i) => checkStage(`architecture.base.stages[${i}]`, stage));
   return architecture;
+}
+
+/** Checks what is there. */
+function optional<T>(name: string, value: T | undefined, check: (name: string, value: T) => void): void {
+  if (value !== undefined) check(name, value);
+}
+
+function checkBase(base: BaseNetwork): void {
+  const at = (field: string): string => `architecture.base.${field}`;
+  const one = <T extends string>(choices: readonly T[]) => (name: string, value: T): void => void checkOneOf(name, value, choices);
+  checkInteger(at('stem'), base.stem, 1, 65_536);
+  checkInteger(at('head'), base.head, 1, 65_536);
+  optional(at('hidden'), base.hidden, (name, hidden) => checkInteger(name, hidden, 1, 65_536));
+  checkFinite(at('squeezeRatio'), base.squeezeRatio, 0, 1);
+  optional(at('squeezeOf'), base.squeezeOf, one(['input', 'expanded']));
+  optional(at('activation'), base.activation, one(activations));
+  optional(at('squeezeActivation'), base.squeezeActivation, one(activations));
+  optional(at('gateActivation'), base.gateActivation, one(activations));
+  optional(at('headScaling'), base.headScaling, one(['scaled', 'fixed', 'widened']));
+  optional(at('rounding.divisor'), base.rounding?.divisor, (name, divisor) => checkInteger(name, divisor, 1, 1024));
+  optional(at('rounding.limit'), base.rounding?.limit, (name, limit) => checkFinite(name, limit, 0, 1));
+  optional(at('rounding.depth'), base.rounding?.depth, one(['up', 'nearest']));
+}
+
+function checkStage(name: string, stage: Stage): void {
+  optional(`${name}.kind`, stage.kind, (field, kind) => checkOneOf(field, kind, ['mbconv', 'fused', 'conv']));
+  const dense = stage.kind === 'fused' || stage.kind === 'conv';
+  const kernel = checkInteger(`${name}.kernel`, stage.kernel, 1, dense ? 5 : 31);
+  if (kernel % 2 === 0) throw invalidArgument(`${name}.kernel`, 'an odd number', kernel);
+  checkInteger(`${name}.stride`, stage.stride, 1, 2);
+  checkFinite(`${name}.expand`, stage.expand, stage.kind === 'conv' ? 1 : 0.01, stage.kind === 'conv' ? 1 : 64);
+  optional(`${name}.expandFrom`, stage.expandFrom, (field, from) => checkInteger(field, from, 1, 65_536));
+  checkInteger(`${name}.out`, stage.out, 1, 65_536);
+  checkInteger(`${name}.repeats`, stage.repeats, 1, 1000);
+  optional(`${name}.squeeze`, stage.squeeze, (field, squeeze) => checkFinite(field, squeeze, 0, 1));
+  optional(`${name}.activation`, stage.activation, (field, one) => checkOneOf(field, one, activations));
 }

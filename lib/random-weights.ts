@@ -4,8 +4,8 @@
 // are the same on every machine, and of no other use.
 
 import { checkInteger } from './check.js';
-import type { MBConvBlock, Network } from './network.js';
-import type { FoldedWeights, MBConvWeights } from './weights.js';
+import type { Network } from './network.js';
+import { assembleWeights, type FoldedWeights } from './weights.js';
 
 /** Numbers made up before they repeat; prime, so that no row of a matrix is a copy of another. */
 const PERIOD = 65_521;
@@ -22,43 +22,27 @@ const PERIOD = 65_521;
  */
 export function randomWeights(network: Network, seed = 1): FoldedWeights {
   const tensor = tensorMaker(checkInteger('seed', seed, 0, 2 ** 32 - 1));
-  const { stem, blocks, head } = network;
-  const area = stem.kernel * stem.kernel;
-  return {
-    network,
-    stem: { weights: tensor(stem.out * stem.in * area, 2 / (stem.in * area)), bias: tensor(stem.out, BIAS) },
-    blocks: blocks.map((block) => mbconvWeights(block, tensor)),
-    head: {
-      convWeights: tensor(head.features * head.in, 2 / head.in),
-      convBias: tensor(head.features, BIAS),
-      classifierWeights: tensor(head.classes * head.features, 1 / head.features),
-      classifierBias: tensor(head.classes, BIAS),
-    },
-  };
+  return assembleWeights(network, (path, size) => {
+    const inputs = size.in * size.kernel * size.kernel;
+    return { weights: tensor(size.out * inputs, gainOf(network, path) / inputs), bias: tensor(size.out, BIAS) };
+  });
 }
 
 /** Variance of the biases: small against the activations, but not zero. */
 const BIAS = 0.01;
 
-type TensorMaker = (size: number, variance: number) => Float32Array;
-
-function mbconvWeights(block: MBConvBlock, tensor: TensorMaker): MBConvWeights {
-  const { expanded, squeeze, kernel, out } = block;
-  const from = block.hasExpand ? block.in : 0;
-  return {
-    expandWeights: tensor(from * expanded, 2 / block.in),
-    expandBias: tensor(block.hasExpand ? expanded : 0, BIAS),
-    depthwiseWeights: tensor(expanded * kernel * kernel, 2 / (kernel * kernel)),
-    depthwiseBias: tensor(expanded, BIAS),
-    reduceWeights: tensor(squeeze * expanded, 2 / expanded),
-    reduceBias: tensor(squeeze, BIAS),
-    exciteWeights: tensor(squeeze * expanded, 1 / Math.max(1, squeeze)),
-    exciteBias: tensor(squeeze === 0 ? 0 : expanded, BIAS),
-    // 4 undoes the mean square of a gate of a half.
-    projectWeights: tensor(out * expanded, (block.residual ? 1 : 4) / expanded),
-    projectBias: tensor(out, BIAS),
-  };
+/** Variance of a layer's weights times its inputs. */
+function gainOf({ blocks }: Network, path: string): number {
+  const [, index, layer] = path.split('.');
+  if (layer === 'excite' || path === 'head.classifier') return 1;
+  if (layer !== 'project') return 2;
+  const block = blocks[Number(index)];
+  // 4 undoes the mean square of a gate of a half.
+  const gate = block?.kind === 'mbconv' && block.squeeze > 0 ? 4 : 1;
+  return block?.residual === true ? gate / 4 : gate;
 }
+
+type TensorMaker = (size: number, variance: number) => Float32Array;
 
 /** Uniform numbers of mean 0; each tensor begins at another place of one sequence. */
 function tensorMaker(seed: number): TensorMaker {

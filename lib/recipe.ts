@@ -5,7 +5,7 @@
 import { checkFinite, checkInteger, checkOneOf, checkOptions, invalidArgument } from './check.js';
 import { EfficientNetError } from './errors.js';
 import type { Network } from './network.js';
-import type { CheckpointSource } from './weights.js';
+import type { CheckpointSource } from './source.js';
 
 /**
  * 'center': the short side is resized to floor(size / cropFraction), the aspect kept, the centre cut

@@ -2,14 +2,18 @@
 // Compound scaling: the published coefficients of each named network and the rounding rules that
 // turn them into channels and layers. Numbers only; it builds no network.
 
-/** How a network of the family differs from B0. */
-export interface Coefficients {
+/** How a network differs from its base. */
+export interface ScaleFactors {
   /** Multiplies the channels. */
   readonly width: number;
   /** Multiplies the layers of a stage. */
   readonly depth: number;
   /** Height and width of the input in pixels. */
   readonly resolution: number;
+}
+
+/** How a network of the family differs from B0. */
+export interface Coefficients extends ScaleFactors {
   /** Rate in training; the identity at inference. */
   readonly dropout: number;
 }
@@ -33,17 +37,30 @@ export const coefficients: Readonly<Record<EfficientNetName, Coefficients>> = {
   l2: { width: 4.3, depth: 5.3, resolution: 800, dropout: 0.5 },
 };
 
-/**
- * Channels scaled by width and rounded to the nearest multiple of 8, at least 8, but never more
- * than 10 % below the exact value: then the next multiple is taken.
- */
-export function roundChannels(channels: number, width: number): number {
-  const exact = channels * width;
-  const rounded = Math.max(8, Math.floor((exact + 4) / 8) * 8);
-  return rounded < 0.9 * exact ? rounded + 8 : rounded;
+/** How scaled channels and layers become whole numbers. */
+export interface Rounding {
+  /** Channels are multiples of this; 8 unless given. */
+  readonly divisor?: number | undefined;
+  /** The least share of the exact channels that rounding may leave; 0.9 unless given, 0 in EfficientNetV2. */
+  readonly limit?: number | undefined;
+  /** 'up' unless given; TinyNet rounds its layers to the nearest. */
+  readonly depth?: 'up' | 'nearest' | undefined;
 }
 
-/** Layers of a stage scaled by depth, rounded up. */
-export function roundRepeats(repeats: number, depth: number): number {
-  return Math.ceil(repeats * depth);
+/**
+ * Channels scaled by width and rounded to the nearest multiple of the divisor, at least one of it; if
+ * that leaves less than `limit` of the exact value, the next multiple is taken.
+ */
+export function roundChannels(channels: number, width: number, { divisor = 8, limit = 0.9 }: Rounding = {}): number {
+  const exact = channels * width;
+  const rounded = Math.max(divisor, Math.floor((exact + divisor / 2) / divisor) * divisor);
+  return rounded < limit * exact ? rounded + divisor : rounded;
+}
+
+/** Layers of a stage scaled by depth: rounded up, or to the nearest (halves to even) and at least one. */
+export function roundRepeats(repeats: number, depth: number, rule: 'up' | 'nearest' = 'up'): number {
+  const exact = repeats * depth;
+  if (rule === 'up') return Math.ceil(exact);
+  const rounded = Math.round(exact);
+  return Math.max(1, rounded - exact === 0.5 && rounded % 2 === 1 ? rounded - 1 : rounded);
 }

@@ -3,11 +3,13 @@
 // does not reproduce the published B1 to B7, whose coefficients are a table of their own
 // (scaling.ts); published.ts compares both. Nothing is measured here.
 
-import { architectures, type Architecture, type BaseNetwork } from '../architectures.js';
+import type { Architecture, BaseNetwork } from '../architecture.js';
+import { architectures } from '../architectures.js';
 import { checkBoolean, checkFinite, checkInteger, checkOneOf, checkOptions, invalidArgument } from '../check.js';
 import { describe } from '../describe.js';
 import { EfficientNetError } from '../errors.js';
-import { buildNetwork, resolveName, type Network, type Padding } from '../network.js';
+import { resolveName } from '../names.js';
+import { buildNetwork, type Network, type Padding } from '../network.js';
 import { checkCoefficients, checkConstraint, constraintProduct, paperCoefficients, type CompoundCoefficients } from './constraint.js';
 import { scaleRepeats, type DepthRounding } from './depth.js';
 

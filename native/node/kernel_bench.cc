@@ -115,7 +115,7 @@ class gemm_bench final : public bench {
     const int width = stem ? d.side("width") : d.number("m", kMaxPixels);
     const int n = d.channels("n"), k = stem ? kStemTerms : d.channels("k");
     const double m = double(height) * width;
-    const auto& kernel = stem ? t.stem_k3s2 : what == kind::pool ? t.gemm_pool : t.gemm;
+    const auto& kernel = stem ? t.stem_k3s2 : t.gemm;
     name = kernel.name;
     fn_ = kernel.fn;
     flops = 2 * m * n * k;

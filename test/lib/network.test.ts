@@ -3,7 +3,8 @@
 // about names and options that do not exist. Whole-family figures are in architectures.test.ts.
 
 import { strict as assert } from 'node:assert';
-import { architectures, type Architecture } from '../../lib/architectures.js';
+import type { Architecture } from '../../lib/architecture.js';
+import { architectures } from '../../lib/architectures.js';
 import { checkOneOf, describeValue, editDistance, nearest } from '../../lib/check.js';
 import { describe as describeNetwork } from '../../lib/describe.js';
 import { EfficientNetError, type ErrorCode } from '../../lib/errors.js';
@@ -24,14 +25,14 @@ describe('buildNetwork', () => {
     assert.deepEqual(stem, { kind: 'stem', in: 3, out: 32, kernel: 3, stride: 2, activation: 'swish' });
     assert.deepEqual(blocks[0], {
       kind: 'mbconv', stage: 0, index: 0, in: 32, expanded: 32, out: 16, kernel: 3, stride: 1,
-      squeeze: 8, hasExpand: false, residual: false, activation: 'swish',
+      squeeze: 8, hasExpand: false, residual: false, activation: 'swish', squeezeActivation: 'swish', gateActivation: 'sigmoid',
     });
     assert.deepEqual(blocks[4], {
       kind: 'mbconv', stage: 2, index: 1, in: 40, expanded: 240, out: 40, kernel: 5, stride: 1,
-      squeeze: 10, hasExpand: true, residual: true, activation: 'swish',
+      squeeze: 10, hasExpand: true, residual: true, activation: 'swish', squeezeActivation: 'swish', gateActivation: 'sigmoid',
     });
-    assert.deepEqual(blocks.map((block) => block.squeeze), [8, 4, 6, 6, 10, 10, 20, 20, 20, 28, 28, 28, 48, 48, 48, 48]);
-    assert.deepEqual(head, { kind: 'head', in: 320, features: 1280, classes: 1000, activation: 'swish' });
+    assert.deepEqual(blocks.map((block) => (block.kind === 'mbconv' ? block.squeeze : 0)), [8, 4, 6, 6, 10, 10, 20, 20, 20, 28, 28, 28, 48, 48, 48, 48]);
+    assert.deepEqual(head, { kind: 'head', in: 320, features: 1280, hidden: 0, classes: 1000, activation: 'swish', hiddenActivation: 'swish' });
   });
 
   it('knows every alias, and that tf_ means TensorFlow', () => {

@@ -7,6 +7,7 @@ import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Checkpoint, Tensor } from '../../lib/formats/tensor.js';
+import type { FoldedWeights, MBConvWeights } from '../../lib/weights.js';
 
 export type TestedNaming = 'torchvision' | 'timm' | 'lukemelas';
 type Shapes = Readonly<Record<string, readonly number[]>>;
@@ -105,4 +106,11 @@ export function altered(tensors: ReadonlyMap<string, Tensor>, changes: Readonly<
 export function values(tensor: Tensor | undefined): Float32Array {
   assert.ok(tensor !== undefined);
   return new Float32Array(new Uint8Array(tensor.bytes).buffer);
+}
+
+/** The weights of a block that is an MBConv block. */
+export function mbconvOf({ blocks }: FoldedWeights, index: number): MBConvWeights {
+  const block = blocks[index];
+  assert.ok(block !== undefined && 'depthwiseWeights' in block, `blocks[${index}]`);
+  return block;
 }

@@ -10,9 +10,10 @@ import { readCheckpoint } from '../../lib/formats/index.js';
 import type { Checkpoint } from '../../lib/formats/tensor.js';
 import { readTfjsGraph } from '../../lib/formats/tfjs-graph.js';
 import type { Network } from '../../lib/network.js';
-import { detectSource, mapWeights } from '../../lib/weights.js';
+import { detectSource } from '../../lib/source.js';
+import { mapWeights } from '../../lib/weights.js';
 import { cut, writeGraph, type GraphBlock, type Model, type Node } from './graph-writer.js';
-import { values } from './synthetic.js';
+import { mbconvOf, values } from './synthetic.js';
 
 const blocks: readonly GraphBlock[] = [
   { out: 4, stride: 1, expand: false, add: true },
@@ -52,10 +53,10 @@ const network: Network = {
     const from = i < 2 ? 4 : 5;
     return {
       kind: 'mbconv', stage: i, index: 0, in: from, expanded: expand ? from * 2 : from, out, kernel: 3, stride,
-      squeeze: 1, hasExpand: expand, residual: add, activation: 'swish',
+      squeeze: 1, hasExpand: expand, residual: add, activation: 'swish', squeezeActivation: 'swish', gateActivation: 'sigmoid',
     };
   }),
-  head: { kind: 'head', in: 5, features: 6, classes: 5, activation: 'swish' },
+  head: { kind: 'head', in: 5, features: 6, hidden: 0, classes: 5, activation: 'swish', hiddenActivation: 'swish' },
 };
 
 describe('tfjs: sound models', () => {
@@ -74,7 +75,9 @@ describe('tfjs: sound models', () => {
   });
 
   it('brings weights into the order of the engine', () => {
-    const { stem, blocks: folded, head } = mapWeights(checkpoint, network);
+    const folded = mapWeights(checkpoint, network);
+    const { stem, head } = folded;
+    const block2 = mbconvOf(folded, 2);
     const at = (name: string, index: number): number => values(checkpoint.tensors.get(name))[index] ?? assert.fail();
     let compared = 0;
     for (let o = 0; o < 4; o++) {
@@ -84,9 +87,9 @@ describe('tfjs: sound models', () => {
     }
     for (let c = 0; c < 10; c++) {
       for (let s = 0; s < 9; s++, compared++) {
-        assert.equal(folded[2]?.depthwiseWeights[c * 9 + s], at('blocks.2.depthwise.weight', s * 10 + c));
+        assert.equal(block2.depthwiseWeights[c * 9 + s], at('blocks.2.depthwise.weight', s * 10 + c));
       }
-      for (let i = 0; i < 5; i++, compared++) assert.equal(folded[2]?.expandWeights[c * 5 + i], at('blocks.2.expand.weight', i * 10 + c));
+      for (let i = 0; i < 5; i++, compared++) assert.equal(block2.expandWeights[c * 5 + i], at('blocks.2.expand.weight', i * 10 + c));
     }
     for (let o = 0; o < 5; o++) {
       for (let i = 0; i < 6; i++, compared++) assert.equal(head.classifierWeights[o * 6 + i], at('head.classifier.weight', i * 5 + o));

@@ -10,8 +10,9 @@ import { readCheckpoint } from '../../lib/formats/index.js';
 import { readSafetensors, writeSafetensors } from '../../lib/formats/safetensors.js';
 import type { ElementType, Tensor } from '../../lib/formats/tensor.js';
 import { buildNetwork, type Network } from '../../lib/network.js';
-import { canonicalMetadata, canonicalTensors, detectSource, mapWeights, type FoldedWeights } from '../../lib/weights.js';
-import { altered, checkpoint, float32, random, syntheticB0, tensorNames, values, type TestedNaming } from './synthetic.js';
+import { detectSource } from '../../lib/source.js';
+import { canonicalMetadata, canonicalTensors, mapWeights, type FoldedWeights } from '../../lib/weights.js';
+import { altered, checkpoint, float32, mbconvOf, random, syntheticB0, tensorNames, values, type TestedNaming } from './synthetic.js';
 
 const namings: readonly TestedNaming[] = ['torchvision', 'timm', 'lukemelas'];
 const shared = join(__dirname, '..', '..', '..', '..', 'shared', 'models');
@@ -89,8 +90,7 @@ describe('weights: namings', () => {
           }
         });
       };
-      const [block0, block4] = [folded.blocks[0], folded.blocks[4]];
-      assert.ok(block0 && block4);
+      const [block0, block4] = [mbconvOf(folded, 0), mbconvOf(folded, 4)];
       check('conv_stem.weight', 'bn1', folded.stem.weights, folded.stem.bias);
       check('blocks.0.0.conv_dw.weight', 'blocks.0.0.bn1', block0.depthwiseWeights, block0.depthwiseBias);
       check('blocks.0.0.conv_pw.weight', 'blocks.0.0.bn2', block0.projectWeights, block0.projectBias);
@@ -233,7 +233,7 @@ describe('weights: what does not fit', () => {
     fails(at(variance, 3, -1e-6), 'ERR_WEIGHTS_MISMATCH', /holds the variance -9\.99.*e-7 at element 3/);
     fails({ [variance]: float32(variance, [240], () => 0) }, 'ERR_WEIGHTS_MISMATCH', /holds only zeros/);
     const zero = altered(tensors, at(variance, 3, 0));
-    assert.ok(mapWeights(zero, network).blocks[4]?.expandBias.every(Number.isFinite), 'one constant channel is sound');
+    assert.ok(mbconvOf(mapWeights(zero, network), 4).expandBias.every(Number.isFinite), 'one constant channel is sound');
     assertFails(() => mapWeights(zero, buildNetwork('b0', { batchNormEpsilon: 0 })), 'ERR_WEIGHTS_MISMATCH', /variance 0 at element 3; .* epsilon of 0/);
   });
 

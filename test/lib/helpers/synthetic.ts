@@ -2,10 +2,10 @@
 // Networks with weights made up here, so that the tests of lifetimes and arguments need no download:
 // the same numbers on every machine, scaled so that activations neither vanish nor overflow.
 
-import type { Architecture } from '../../../lib/architectures.js';
+import type { Architecture } from '../../../lib/architecture.js';
 import { writeSafetensors } from '../../../lib/formats/safetensors.js';
 import { buildNetwork, type Network } from '../../../lib/network.js';
-import { canonicalMetadata, canonicalTensors, type FoldedWeights } from '../../../lib/weights.js';
+import { assembleWeights, canonicalMetadata, canonicalTensors, type FoldedWeights } from '../../../lib/weights.js';
 
 /** Uniform numbers in [-1, 1) from a 32-bit linear congruence. */
 export function noise(length: number, seed: number): Float32Array {
@@ -51,7 +51,6 @@ const small: Architecture = {
   width: 1,
   depth: 1,
   resolution: 32,
-  dropout: 0,
 };
 
 export function smallNetwork(classes = 10): Network {
@@ -67,30 +66,10 @@ export function syntheticWeights(network: Network, seed = 1): FoldedWeights {
     for (let i = 0; i < size; i++) values[i] = (values[i] ?? 0) * bound;
     return values;
   };
-  const bias = (size: number): Float32Array => tensor(size, 300);
-  const { stem, head } = network;
-  return {
-    network,
-    stem: { weights: tensor(stem.out * stem.in * 9, stem.in * 9), bias: bias(stem.out) },
-    blocks: network.blocks.map((b) => ({
-      expandWeights: tensor(b.hasExpand ? b.expanded * b.in : 0, b.in),
-      expandBias: bias(b.hasExpand ? b.expanded : 0),
-      depthwiseWeights: tensor(b.expanded * b.kernel ** 2, b.kernel ** 2),
-      depthwiseBias: bias(b.expanded),
-      reduceWeights: tensor(b.squeeze * b.expanded, b.expanded),
-      reduceBias: bias(b.squeeze),
-      exciteWeights: tensor(b.squeeze === 0 ? 0 : b.expanded * b.squeeze, b.squeeze),
-      exciteBias: bias(b.squeeze === 0 ? 0 : b.expanded),
-      projectWeights: tensor(b.out * b.expanded, b.expanded),
-      projectBias: bias(b.out),
-    })),
-    head: {
-      convWeights: tensor(head.features * head.in, head.in),
-      convBias: bias(head.features),
-      classifierWeights: tensor(head.classes * head.features, head.features),
-      classifierBias: bias(head.classes),
-    },
-  };
+  return assembleWeights(network, (_path, { out, in: from, kernel }) => {
+    const inputs = from * kernel * kernel;
+    return { weights: tensor(out * inputs, inputs), bias: tensor(out, 300) };
+  });
 }
 
 /** A checkpoint of a named architecture in this package's own naming, as a safetensors file's bytes. */

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// This package's own names, in which every layer has a bias and none a norm: of our checkpoints, and of
+// the graphs whose readers give these names.
+
+import { biased, type Naming, type NamingScheme, type NamingSource, type WeightLayout } from './scheme.js';
+
+function foldedScheme(naming: Naming, title: string, layout: WeightLayout): NamingScheme {
+  return {
+    naming,
+    title,
+    layout,
+    stem: biased('stem'),
+    block: (_block, position) => ({
+      expand: biased(`blocks.${position}.expand`),
+      conv: biased(`blocks.${position}.conv`),
+      depthwise: biased(`blocks.${position}.depthwise`),
+      reduce: biased(`blocks.${position}.reduce`),
+      excite: biased(`blocks.${position}.excite`),
+      project: biased(`blocks.${position}.project`),
+    }),
+    head: () => ({ conv: biased('head.conv'), hidden: biased('head.hidden') }),
+    classifier: biased('head.classifier'),
+  };
+}
+
+export const canonicalScheme = foldedScheme('canonical', 'efficientnet-simd', 'engine');
+/** The reader of graph models gives our names, in TensorFlow's layout. */
+const tfjsScheme = foldedScheme('tfjs', 'a TensorFlow.js graph model', 'tensorflow');
+
+export const canonicalSource: NamingSource = {
+  title: canonicalScheme.title,
+  open: ({ tensors }) => (tensors.has(canonicalScheme.stem.weight) ? canonicalScheme : undefined),
+};
+
+export const tfjsSource: NamingSource = {
+  title: tfjsScheme.title,
+  open: ({ format }) => (format === 'tfjs-graph' ? tfjsScheme : undefined),
+};
