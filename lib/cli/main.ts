@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { EfficientNetError } from '../errors.js';
+import { bench } from './bench.js';
 import { classify } from './classify.js';
 import { helpOf, hint, readArguments, UsageError, type Command } from './command.js';
 import { info } from './info.js';
@@ -13,7 +14,7 @@ import { models } from './models.js';
 import { run } from './run.js';
 import { Terminal } from './terminal.js';
 
-const commands: readonly Command[] = [classify, run, info, models];
+const commands: readonly Command[] = [classify, run, info, bench, models];
 
 /** Runs one command line, without the program's name, and returns the exit status. */
 export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {

@@ -121,6 +121,7 @@ const libLayers: readonly (readonly string[])[] = [
   ['catalogue', 'cpu', 'image', 'compound/'],
   ['efficientnet'],
   ['model'],
+  ['bench/'],
   ['index', 'cli/'],
 ];
 

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// What this machine can do, measured and not looked up: multiply-adds from registers and the rate at
+// which each level of memory is read. The roofline's roof.
+
+import { addon, fromNative, type Isa, type KernelShape } from '../binding.js';
+import { cpu } from '../cpu.js';
+
+export interface Peak {
+  /** Of all threads together; a multiply-add counts two. */
+  readonly gflops: number;
+  readonly threads: number;
+  /** The kernel that reached it. */
+  readonly kernel: string;
+}
+
+export interface Bandwidth {
+  readonly level: 'L1' | 'L2' | 'L3' | 'memory';
+  /** Size of the buffer that was read again and again. */
+  readonly bytes: number;
+  /** 10^9 bytes a second, of all threads together. */
+  readonly gigabytesPerSecond: number;
+}
+
+/** One stretch of measuring; long enough that waking a thread does not count, short enough to miss a neighbour. */
+const STRETCH_MS = 15;
+const STRETCHES = 12;
+
+/**
+ * The most that `threads` cores do at once with the instruction set (empty: the one a model would
+ * use). The best of several stretches, since whatever disturbs makes it slower, never faster.
+ */
+export function measurePeak(isa: Isa | '', threads: number): Peak {
+  const { best, kernel } = fastest({ kernel: 'probe_fma', threads }, isa, STRETCHES);
+  return { gflops: (best.flops / best.milliseconds) / 1e6, threads, kernel };
+}
+
+/** Reads half of each cache, so that it fits for certain, and a buffer four times the last cache. */
+export function measureBandwidth(isa: Isa | '', threads: number): readonly Bandwidth[] {
+  const { l1, l2, l3 } = cpu().caches;
+  const sizes: readonly (readonly [Bandwidth['level'], number])[] = [
+    ['L1', l1 / 2],
+    ['L2', l2 / 2],
+    // Shared by the cores, unlike the other two.
+    ...(l3 > 4 * l2 ? [['L3', l3 / 2 / threads] as const] : []),
+    ['memory', Math.min(LARGEST_BUFFER, Math.max(64 << 20, 4 * l3)) / threads],
+  ];
+  return sizes.map(([level, size]) => {
+    const bytes = Math.max(4096, Math.floor(size / 4096) * 4096);
+    const { best } = fastest({ kernel: 'probe_read', threads, bytes }, isa, STRETCHES / 2);
+    return { level, bytes, gigabytesPerSecond: best.bytes / best.milliseconds / 1e6 };
+  });
+}
+
+const LARGEST_BUFFER = 512 << 20;
+
+interface Stretch {
+  readonly milliseconds: number;
+  /** Of the whole stretch. */
+  readonly flops: number;
+  readonly bytes: number;
+}
+
+function fastest(shape: KernelShape, isa: Isa | '', stretches: number): { readonly best: Stretch; readonly kernel: string } {
+  try {
+    const probe = addon().kernelBench({ ...shape, isa });
+    const timed = (count: number): number => {
+      const start = performance.now();
+      probe.run(count);
+      return performance.now() - start;
+    };
+    let count = 1;
+    while (timed(count) < STRETCH_MS / 3 && count < 2 ** 29) count *= 2;
+    count *= 3;
+    const milliseconds = Math.min(...Array.from({ length: stretches }, () => timed(count)));
+    return { best: { milliseconds, flops: probe.flops * count, bytes: probe.bytes * count }, kernel: probe.name };
+  } catch (error) {
+    throw fromNative(error);
+  }
+}

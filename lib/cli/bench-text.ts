@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `bench` writes on a terminal. A measurement that is not to be trusted is rounded to what it is
+// worth and says so first. Measures nothing.
+
+import type { LayerTime } from '../bench/layers.js';
+import type { Bandwidth } from '../bench/machine.js';
+import type { ModelBench } from '../bench/model-bench.js';
+import { percent, type Verdict } from '../bench/trust.js';
+import { bar, formatBytes, formatCount, printable, type Terminal } from './terminal.js';
+
+const BAR_WIDTH = 12;
+
+/** A number with as many digits as the measurement deserves. */
+export function figure(value: number, digits: number, { trustworthy }: Pick<Verdict, 'trustworthy'>): string {
+  if (!Number.isFinite(value)) return '-';
+  return trustworthy ? value.toFixed(digits) : `~${Number(value.toPrecision(2))}`;
+}
+
+export function showVerdict({ trustworthy, reasons }: Verdict, terminal: Terminal): void {
+  if (trustworthy) return;
+  terminal.out(terminal.bold('NOT TO BE TRUSTED: the machine was not quiet, or too little was measured'));
+  for (const reason of reasons) terminal.out(`  - ${printable(reason)}`);
+  terminal.out('  Stop what else is running, or measure longer (--seconds), and measure again');
+  terminal.out('');
+}
+
+export function plural(count: number, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+export function showModelBench(result: ModelBench, terminal: Terminal): void {
+  const { model, height, width, threads, isa, latency, peak, machine } = result;
+  showVerdict(result, terminal);
+  terminal.out(
+    `${terminal.bold(model)}  ${height}x${width}, ${plural(threads, 'thread')}, ${isa}, ${plural(result.runs, 'run')}` +
+      `  ${terminal.dim(`${printable(machine.cpu || 'unnamed processor')}, Node ${machine.node}`)}`,
+  );
+  terminal.out(
+    result.weights.kind === 'random'
+      ? 'weights: made up, which leaves the time as it is'
+      : `weights: ${printable(result.weights.path)}`,
+  );
+  terminal.out('');
+  const of = (value: number, digits: number): string => figure(value, digits, result);
+  terminal.table(
+    [{ title: 'milliseconds' }, { title: 'min', align: 'right' }, { title: 'median', align: 'right' },
+      { title: 'p95', align: 'right' }, { title: 'p99', align: 'right' }],
+    [['one image', ...[latency.min, latency.median, latency.p95, latency.p99].map((value) => of(value, 3))]],
+  );
+  terminal.out('');
+  terminal.out(
+    `${of(result.gflops, 1)} GFLOP/s, ${of(100 * result.peakFraction, 1)} % of the measured multiply-add peak of ` +
+      `${peak.gflops.toFixed(1)} GFLOP/s on ${threads === 1 ? 'this core' : `${threads} threads`} (${peak.kernel})`,
+  );
+  terminal.out(
+    terminal.dim(
+      `middle half of the runs within ${percent(result.spread, 1)} of the median; processor time ${percent(result.usage.cpuShare)} of the time; ` +
+        `weights ${formatBytes(result.memory.weightBytes)}, scratch ${formatBytes(result.memory.activationBytes)}`,
+    ),
+  );
+  if (result.bandwidth !== undefined) showBandwidth(result.bandwidth, terminal);
+  if (result.layers !== undefined) showLayers(result.layers, result, terminal);
+}
+
+function showBandwidth(levels: readonly Bandwidth[], terminal: Terminal): void {
+  terminal.out(terminal.dim(`read: ${levels.map(({ level, gigabytesPerSecond }) => `${level} ${gigabytesPerSecond.toFixed(0)} GB/s`).join(', ')}`));
+}
+
+function showLayers(layers: readonly LayerTime[], result: ModelBench, terminal: Terminal): void {
+  const of = (value: number, digits: number): string => figure(value, digits, result);
+  const largest = Math.max(...layers.map(({ share }) => share));
+  terminal.out('');
+  terminal.table(
+    [{ title: 'step' }, { title: 'output', align: 'right' }, { title: 'ms', align: 'right' }, { title: 'share', align: 'right' },
+      { title: '' }, { title: 'MACs', align: 'right' }, { title: 'GFLOP/s', align: 'right' }, { title: 'of peak', align: 'right' }],
+    layers.map(({ name, output, milliseconds, share, macs, gflops, peakFraction }) => [
+      name, output.join(' x '), of(milliseconds.median, 4), percent(share, 1), bar(share / largest, BAR_WIDTH).padEnd(BAR_WIDTH),
+      formatCount(macs), of(gflops, 1), `${of(100 * peakFraction, 1)} %`,
+    ]),
+  );
+  const sum = layers.reduce((total, { milliseconds }) => total + milliseconds.median, 0);
+  terminal.out(terminal.dim(`all steps ${of(sum, 3)} ms; the rest is copying the input and the call`));
+}
