@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Threads that share the items of a loop. The caller works too. Items are claimed one by one, so a
-// worker whose core is busy elsewhere delays nobody: a loop ends when its items are done, not when
-// every worker has looked at it. Which thread runs an item must not influence the result.
+// worker that looks late delays nobody: a loop ends when its items are done, not when every worker has
+// come. A worker that loses its core inside an item does delay: where that happens, the caller works
+// alone for a while. Which thread runs an item must not influence the result.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include "base/status.h"
@@ -26,24 +29,34 @@ class thread_pool {
 
   int threads() const { return int(workers_.size()) + 1; }
 
-  // Calls f(i) for every i in [0, count), in any order and on any thread, and returns when all are
-  // done. Not reentrant; one caller at a time. f must not throw.
+  // Calls f(i) or f(i, thread) for every i in [0, count), in any order and on any thread, and returns
+  // when all are done. `thread` is 0 (the caller) to threads() - 1; no two calls with the same one
+  // overlap. Not reentrant; one caller at a time. f must not throw.
   template <class F>
   void parallel_for(int count, F&& f) {
-    if (count <= 1 || workers_.empty()) {
-      for (int i = 0; i < count; ++i) f(i);
-      return;
-    }
-    run(count, [](void* context, int i) { (*static_cast<std::remove_reference_t<F>*>(context))(i); }, &f);
+    using function = std::remove_reference_t<F>;
+    const item_fn call = [](void* context, int i, int thread) {
+      if constexpr (std::is_invocable_v<function&, int, int>)
+        (*static_cast<function*>(context))(i, thread);
+      else
+        (*static_cast<function*>(context))(i);
+    };
+    if (count <= 1 || workers_.empty())
+      for (int i = 0; i < count; ++i) call(&f, i, 0);
+    else
+      run(count, call, &f);
   }
 
  private:
-  using item_fn = void (*)(void* context, int item);
+  using item_fn = void (*)(void* context, int item, int thread);
+  using clock = std::chrono::steady_clock;
 
   thread_pool() = default;
   void run(int count, item_fn fn, void* context);
-  void work();
-  bool claim_and_run(uint32_t generation);
+  void share(int count, item_fn fn, void* context);
+  void judge_wait(clock::duration worked, int items, clock::duration waited);
+  void work(int thread);
+  bool claim_and_run(uint32_t generation, int thread);
   bool wait_for_other_than(uint32_t generation);
 
   // The upper half counts loops (twice, see run), the lower is the next unclaimed item. A claim is a
@@ -54,6 +67,12 @@ class thread_pool {
   std::atomic<void*> context_{nullptr};
   std::atomic<int> count_{0};
   alignas(64) std::atomic<int> done_{0};
+
+  // The caller's own: until when it works alone, for how long the next time, and how many loops in a
+  // row went well.
+  clock::time_point alone_until_{};
+  clock::duration alone_for_{};
+  int good_loops_ = 0;
 
   std::mutex mutex_;
   std::condition_variable wake_;

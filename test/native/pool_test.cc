@@ -61,8 +61,11 @@ void test_pauses(tester& t, thread_pool& pool, int threads) {
 
 // With slow items, more than one thread must come to help; where only one core exists this holds too,
 // since an item that sleeps leaves the core to others.
-void test_shares(tester& t, thread_pool& pool, int threads) {
+void test_shares(tester& t, int threads) {
   test_case c(t, "shares", {{"threads", threads}});
+  std::unique_ptr<thread_pool> own;  // one that has not seen a busy machine yet
+  if (!c.ok(thread_pool::create(threads, &own))) return;
+  thread_pool& pool = *own;
   std::vector<std::thread::id> by(4 * size_t(threads));
   pool.parallel_for(int(by.size()), [&](int i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -72,6 +75,47 @@ void test_shares(tester& t, thread_pool& pool, int threads) {
   const long long different = std::unique(by.begin(), by.end()) - by.begin();
   c.check(different <= threads, "more threads than asked for");
   c.check(threads == 1 || different > 1, "the workers did not help");
+}
+
+// What a thread calls itself is its own alone, so that it can name scratch memory.
+void test_thread_index(tester& t, thread_pool& pool, int threads) {
+  test_case c(t, "thread index", {{"threads", threads}});
+  std::vector<std::atomic<int>> inside(static_cast<size_t>(threads));
+  std::atomic<int> wrong{0};
+  for (int loop = 0; loop < 50; ++loop)
+    pool.parallel_for(100, [&](int, int thread) {
+      if (thread < 0 || thread >= threads || inside[size_t(thread)].fetch_add(1) != 0) {
+        ++wrong;
+        return;
+      }
+      inside[size_t(thread)].fetch_sub(1);
+    });
+  c.check(wrong == 0, "two items of one index at once, or an index outside the threads");
+}
+
+// A worker that takes far longer than the caller, as if its core had been taken away: the caller works
+// alone, and tries the worker again later.
+void test_stall(tester& t) {
+  test_case c(t, "stall", {});
+  std::unique_ptr<thread_pool> pool;
+  if (!c.ok(thread_pool::create(2, &pool))) return;
+  const auto helped = [&] {
+    std::atomic<bool> other{false};
+    pool->parallel_for(8, [&](int, int thread) {
+      if (thread != 0) other = true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    });
+    return other.load();
+  };
+  std::atomic<bool> stalled{false};
+  while (!stalled)
+    pool->parallel_for(4, [&](int, int thread) {
+      if (thread == 0 || stalled.exchange(true)) return std::this_thread::sleep_for(std::chrono::microseconds(100));
+      std::this_thread::sleep_for(std::chrono::milliseconds(60));
+    });
+  c.check(!helped(), "the worker was used right after it had stalled");
+  std::this_thread::sleep_for(std::chrono::milliseconds(40));
+  c.check(helped(), "the worker was never tried again");
 }
 
 void test_lifetimes(tester& t) {
@@ -120,9 +164,12 @@ int main() {
     test_counts(t, *pool, threads);
     test_many_loops(t, *pool, threads);
     test_pauses(t, *pool, threads);
-    test_shares(t, *pool, threads);
+    test_shares(t, threads);
+    test_thread_index(t, *pool, threads);
   }
-  t.expect_count("pools", kMostThreads * (10 + 1 + 1 + 1));
+  t.expect_count("pools", kMostThreads * (10 + 1 + 1 + 1 + 1));
+  test_stall(t);
+  t.expect_count("stall", 1);
   test_lifetimes(t);
   t.expect_count("lifetimes", kMostThreads);
   test_side_by_side(t);
