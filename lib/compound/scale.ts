@@ -10,8 +10,9 @@ import { describe } from '../describe.js';
 import { EfficientNetError } from '../errors.js';
 import { resolveName } from '../names.js';
 import { buildNetwork, type Network, type Padding } from '../network.js';
+import { roundRepeats } from '../scaling.js';
 import { checkCoefficients, checkConstraint, constraintProduct, paperCoefficients, type CompoundCoefficients } from './constraint.js';
-import { scaleRepeats, type DepthRounding } from './depth.js';
+import { shareLayers, type DepthRounding } from './depth.js';
 
 export interface ScaleOptions {
   /** Depth grows as alpha^phi; 1.2 unless given, what the paper found on B0. */
@@ -24,6 +25,8 @@ export interface ScaleOptions {
   readonly base?: string | BaseNetwork | Architecture | undefined;
   /** Height and width in pixels at phi = 0; the base's own, or 224 for a base without one. */
   readonly resolution?: number | undefined;
+  /** Channels are rounded to multiples of this; the base's own, which is 8, unless given. */
+  readonly divisor?: number | undefined;
   /** Layers to the nearest whole number in all ('nearest', the default), or stage by stage upwards ('up'). */
   readonly depthRounding?: DepthRounding | undefined;
   /** The resolution is rounded to the nearest multiple of this many pixels; 1 unless given. */
@@ -73,12 +76,12 @@ export const scaleLimits = {
 const SMALLEST_WIDTH = 0.01;
 
 const known: readonly (keyof ScaleOptions)[] = [
-  'alpha', 'beta', 'gamma', 'base', 'resolution', 'depthRounding', 'resolutionStep', 'strict', 'tolerance', 'padding',
+  'alpha', 'beta', 'gamma', 'base', 'resolution', 'divisor', 'depthRounding', 'resolutionStep', 'strict', 'tolerance', 'padding',
   'batchNormEpsilon', 'classes',
 ];
 
 /** Options that have been checked, once for any number of phi. */
-export interface Scaling extends CompoundCoefficients {
+export interface Formula extends CompoundCoefficients {
   readonly base: Architecture;
   readonly depthRounding: DepthRounding;
   readonly resolutionStep: number;
@@ -104,13 +107,13 @@ export interface Scaling extends CompoundCoefficients {
  * @example scale(1).resolution // 258
  */
 export function scale(phi: number, options?: ScaleOptions): ScaledNetwork {
-  const scaling = checkScaling(options);
-  for (const warning of scaling.warnings) process.emitWarning(warning, { code: 'EFFICIENTNET_SIMD_CONSTRAINT' });
-  return scaleBy(phi, scaling);
+  const formula = checkFormula(options);
+  for (const warning of formula.warnings) process.emitWarning(warning, { code: 'EFFICIENTNET_SIMD_CONSTRAINT' });
+  return scaleBy(phi, formula);
 }
 
 /** The checks of `scale`, without the warning on the process. */
-export function checkScaling(options?: ScaleOptions): Scaling {
+export function checkFormula(options?: ScaleOptions): Formula {
   const given = checkOptions<ScaleOptions>('the scale options', options, known);
   const coefficients = checkCoefficients({
     alpha: given.alpha ?? paperCoefficients.alpha,
@@ -122,9 +125,9 @@ export function checkScaling(options?: ScaleOptions): Scaling {
   const base = baseOf(given.base ?? 'b0');
   const resolution = checkInteger('resolution', given.resolution ?? base.resolution, 1, scaleLimits.resolution);
   const { padding, batchNormEpsilon, classes } = given;
-  const scaling: Scaling = {
+  const formula: Formula = {
     ...coefficients,
-    base: { ...base, resolution },
+    base: { ...withDivisor(base, given.divisor), resolution },
     depthRounding: checkOneOf('depthRounding', given.depthRounding ?? 'nearest', ['nearest', 'up']),
     resolutionStep: checkInteger('resolutionStep', given.resolutionStep ?? 1, 1, 512),
     warnings: checkConstraint(coefficients, { tolerance }, strict),
@@ -135,8 +138,8 @@ export function checkScaling(options?: ScaleOptions): Scaling {
     },
   };
   // A base that cannot be built at all should not be blamed on phi.
-  buildNetwork(scaling.base, scaling.conventions);
-  return scaling;
+  buildNetwork(formula.base, formula.conventions);
+  return formula;
 }
 
 function baseOf(base: string | BaseNetwork | Architecture): Architecture {
@@ -146,26 +149,32 @@ function baseOf(base: string | BaseNetwork | Architecture): Architecture {
   return { ...architectures.b0, name: 'custom', base };
 }
 
+function withDivisor(base: Architecture, divisor: number | undefined): Architecture {
+  if (divisor === undefined) return base;
+  const rounding = { ...base.base.rounding, divisor: checkInteger('divisor', divisor, 1, 512) };
+  return { ...base, base: { ...base.base, rounding } };
+}
+
 /** The network at phi; `resolution` in place of the formula's, which a budget's fine tuning needs. */
-export function scaleBy(phi: number, scaling: Scaling, resolution?: number): ScaledNetwork {
+export function scaleBy(phi: number, formula: Formula, resolution?: number): ScaledNetwork {
   checkFinite('phi', phi);
-  const problem = beyond(phi, scaling, resolution);
-  if (problem !== undefined) throw new EfficientNetError('ERR_INVALID_ARGUMENT', limitMessage(phi, problem, scaling));
-  const { alpha, beta, gamma, warnings } = scaling;
-  const architecture = architectureAt(phi, scaling, resolution);
-  const { width, depth } = multipliers(phi, scaling);
-  const network = { ...buildNetwork(architecture, scaling.conventions), depth };
+  const problem = beyond(phi, formula, resolution);
+  if (problem !== undefined) throw new EfficientNetError('ERR_INVALID_ARGUMENT', limitMessage(phi, problem, formula));
+  const { alpha, beta, gamma, warnings } = formula;
+  const architecture = architectureAt(phi, formula, resolution);
+  const { width, depth } = multipliers(phi, formula);
+  const network = { ...buildNetwork(architecture, formula.conventions), depth };
   const { parameters, macs } = describe(network);
   const tooMany = above('parameters', parameters);
-  if (tooMany !== undefined) throw new EfficientNetError('ERR_INVALID_ARGUMENT', limitMessage(phi, tooMany, scaling));
+  if (tooMany !== undefined) throw new EfficientNetError('ERR_INVALID_ARGUMENT', limitMessage(phi, tooMany, formula));
   return {
-    phi, alpha, beta, gamma, product: constraintProduct(scaling), width, depth, resolution: network.resolution,
+    phi, alpha, beta, gamma, product: constraintProduct(formula), width, depth, resolution: network.resolution,
     blocks: network.blocks.length, parameters, macs, network, warnings,
   };
 }
 
 /** Twelve digits: 1.2^2 is to be 1.44, not 1.4399999999999999, before anything is rounded up. */
-function multipliers(phi: number, { alpha, beta, gamma, base }: Scaling): { readonly width: number; readonly depth: number; readonly pixels: number } {
+function multipliers(phi: number, { alpha, beta, gamma, base }: Formula): { readonly width: number; readonly depth: number; readonly pixels: number } {
   const power = (factor: number, coefficient: number): number => Number((factor * coefficient ** phi).toPrecision(12));
   return { width: power(base.width, beta), depth: power(base.depth, alpha), pixels: power(base.resolution, gamma) };
 }
@@ -175,10 +184,10 @@ function roundResolution(pixels: number, step: number): number {
 }
 
 /** An architecture whose stages hold their final number of layers. */
-function architectureAt(phi: number, scaling: Scaling, resolution?: number): Architecture {
-  const { base, resolutionStep } = scaling;
-  const { width, pixels } = multipliers(phi, scaling);
-  const repeats = repeatsAt(phi, scaling);
+function architectureAt(phi: number, formula: Formula, resolution?: number): Architecture {
+  const { base, resolutionStep } = formula;
+  const { width, pixels } = multipliers(phi, formula);
+  const repeats = repeatsAt(phi, formula);
   return {
     ...base,
     name: phi === 0 && resolution === undefined ? base.name : `${base.name}, phi ${phi}`,
@@ -189,13 +198,20 @@ function architectureAt(phi: number, scaling: Scaling, resolution?: number): Arc
   };
 }
 
-function repeatsAt(phi: number, scaling: Scaling): readonly number[] {
-  const { base, depthRounding } = scaling;
-  const counts = base.base.stages.map((stage) => stage.repeats);
-  if (depthRounding === 'up') return scaleRepeats(counts, multipliers(phi, scaling).depth, 'up');
-  // The base's own layers first, by the published rule, so that phi = 0 is the base itself.
-  const own = scaleRepeats(counts, base.depth, 'up');
-  return scaleRepeats(own, Number((scaling.alpha ** phi).toPrecision(12)), 'nearest');
+/** Layers of each row of the base's table. */
+function repeatsAt(phi: number, { base, alpha, depthRounding }: Formula): readonly number[] {
+  const { stages, rounding, fixedEnds } = base.base;
+  const scales = stages.map((_, i) => !(fixedEnds === true && (i === 0 || i === stages.length - 1)));
+  const grown = Number((alpha ** phi).toPrecision(12));
+  // The base's own layers first, by its own rule, so that phi = 0 is the base itself.
+  const own = stages.map(({ repeats }, i) => (scales[i] === true ? roundRepeats(repeats, base.depth, rounding?.depth) : repeats));
+  if (depthRounding === 'up') {
+    const depth = Number((base.depth * grown).toPrecision(12));
+    return stages.map(({ repeats }, i) => (scales[i] === true ? Math.max(1, roundRepeats(repeats, depth, 'up')) : repeats));
+  }
+  const shared = shareLayers(own.filter((_, i) => scales[i]), grown);
+  let next = 0;
+  return own.map((repeats, i) => (scales[i] === true ? (shared[next++] ?? 1) : repeats));
 }
 
 /** What a phi leads to, and the limit that this breaks; both as the message says them. */
@@ -205,9 +221,9 @@ interface Problem {
 }
 
 /** The limit that a phi breaks, found without building what may be absurdly large. */
-function beyond(phi: number, scaling: Scaling, resolution?: number): Problem | undefined {
-  const { base, resolutionStep } = scaling;
-  const { width, depth, pixels } = multipliers(phi, scaling);
+function beyond(phi: number, formula: Formula, resolution?: number): Problem | undefined {
+  const { base, resolutionStep } = formula;
+  const { width, depth, pixels } = multipliers(phi, formula);
   const side = resolution ?? roundResolution(pixels, resolutionStep);
   // The stem strides once as well.
   const stride = base.base.stages.reduce((product, stage) => product * stage.stride, 2);
@@ -230,16 +246,16 @@ function count(value: number): string {
   return value < 1e12 ? Math.round(value).toLocaleString('en-US') : 'over a trillion';
 }
 
-function limitMessage(phi: number, { found, bound }: Problem, scaling: Scaling): string {
-  const { min, max } = phiRange(scaling);
+function limitMessage(phi: number, { found, bound }: Problem, formula: Formula): string {
+  const { min, max } = phiRange(formula);
   return `Expected phi from ${min} to ${max} for these coefficients but received ${phi}, which leads to ${found}, ${bound}`;
 }
 
 /** The smallest and largest phi, to two decimals inwards, that the limits allow. */
-export function phiRange(scaling: Scaling): { readonly min: number; readonly max: number } {
+export function phiRange(formula: Formula): { readonly min: number; readonly max: number } {
   const allowed = (phi: number): boolean => {
-    if (beyond(phi, scaling) !== undefined) return false;
-    return describe(buildNetwork(architectureAt(phi, scaling), scaling.conventions)).parameters <= scaleLimits.parameters;
+    if (beyond(phi, formula) !== undefined) return false;
+    return describe(buildNetwork(architectureAt(phi, formula), formula.conventions)).parameters <= scaleLimits.parameters;
   };
   if (!allowed(0)) return { min: 0, max: 0 };
   const furthest = (direction: 1 | -1): number => {

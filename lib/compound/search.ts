@@ -7,7 +7,7 @@ import { EfficientNetError } from '../errors.js';
 import { constraintProduct, constraintWarnings, defaultConstraint, type CompoundCoefficients, type Constraint } from './constraint.js';
 import { gridPoints, type Grid } from './grid.js';
 import { paretoFront, type Goal } from './pareto.js';
-import { checkScaling, scaleBy, type ScaledNetwork, type ScaleOptions } from './scale.js';
+import { checkFormula, scaleBy, type ScaledNetwork, type ScaleOptions } from './scale.js';
 
 /** What an evaluation gives: one number, or several by name, `{ accuracy: 77.1, milliseconds: 4.2 }`. */
 export type Evaluation = number | Readonly<Record<string, number>>;
@@ -111,7 +111,7 @@ export function searchObjective(accuracy: number, work: number, options?: { read
 
 const known: readonly (keyof SearchOptions)[] = [
   'evaluate', 'phi', 'constraint', 'grid', 'objectives', 'score', 'concurrency', 'timeout', 'signal', 'onProgress', 'resume', 'strict',
-  'base', 'resolution', 'depthRounding', 'resolutionStep', 'padding', 'batchNormEpsilon', 'classes',
+  'base', 'resolution', 'divisor', 'depthRounding', 'resolutionStep', 'padding', 'batchNormEpsilon', 'classes',
 ];
 const LONGEST_TIMER = 2 ** 31 - 1;
 /** Each point's network is built before the first is evaluated. */
@@ -157,17 +157,17 @@ class Search {
     this.#evaluate = given.evaluate;
     this.#concurrency = checkInteger('concurrency', given.concurrency ?? 1, 1, 1024);
     this.#timeout = given.timeout === undefined ? undefined : checkInteger('timeout', given.timeout, 1, LONGEST_TIMER);
-    const { phi = 1, base, resolution, depthRounding, resolutionStep, padding, batchNormEpsilon, classes } = given;
+    const { phi = 1, base, resolution, divisor, depthRounding, resolutionStep, padding, batchNormEpsilon, classes } = given;
     const constraint = checkConstraintOptions(given.constraint);
     const all = gridPoints(given.grid);
     const meeting = all.filter((point) => constraintWarnings(point, constraint).length === 0);
     this.#warnings = this.#judgeGrid(all, meeting.length, constraint);
-    const shared = { base, resolution, depthRounding, resolutionStep, padding, batchNormEpsilon, classes };
+    const shared = { base, resolution, divisor, depthRounding, resolutionStep, padding, batchNormEpsilon, classes };
     const chosen = meeting.length > 0 ? meeting : all;
     if (chosen.length > MOST_EVALUATIONS) {
       throw new EfficientNetError('ERR_INVALID_ARGUMENT', `Expected at most ${MOST_EVALUATIONS} points that meet the constraint but the grid has ${chosen.length}: use larger steps`);
     }
-    this.#grid = chosen.map((point) => scaleBy(phi, checkScaling({ ...shared, ...point, tolerance: 100 })));
+    this.#grid = chosen.map((point) => scaleBy(phi, checkFormula({ ...shared, ...point, tolerance: 100 })));
     this.#points = this.#grid.map((scaled) => findEarlier(given.resume, scaled));
   }
 

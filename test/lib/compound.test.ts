@@ -9,11 +9,12 @@ import {
   type ScaleOptions, type SearchOptions, type SearchPoint, type SearchProgress,
 } from '../../lib/index.js';
 import { constraintWarnings, paperCoefficients } from '../../lib/compound/constraint.js';
-import { scaleRepeats } from '../../lib/compound/depth.js';
-import { familyBesideFormula, largestPhi } from '../../lib/compound/family.js';
+import { shareLayers } from '../../lib/compound/depth.js';
+import { familyBesideFormula } from '../../lib/compound/family.js';
 import { gridPoints } from '../../lib/compound/grid.js';
 import { paretoFront } from '../../lib/compound/pareto.js';
-import { checkScaling, phiRange, scaleBy } from '../../lib/compound/scale.js';
+import { largestPhi } from '../../lib/compound/phi.js';
+import { checkFormula, phiRange, scaleBy } from '../../lib/compound/scale.js';
 import { random } from './synthetic.js';
 
 function refuses(call: () => unknown, code: string, ...parts: readonly string[]): void {
@@ -58,7 +59,7 @@ describe('scale', () => {
   });
 
   it('keeps its work within 45 % of the ideal, grows with phi, and never by more than a quarter at once', () => {
-    const scaling = checkScaling();
+    const scaling = checkFormula();
     const base = scaleBy(0, scaling).macs;
     let before = scaleBy(-2, scaling);
     let cases = 0;
@@ -76,7 +77,21 @@ describe('scale', () => {
     const up = scale(1, { depthRounding: 'up' });
     assert.equal(up.blocks, buildNetwork('b2').blocks.length);
     assert.ok(up.blocks > scale(1).blocks);
+    assert.deepEqual(scale(0.01, { depthRounding: 'up' }).blocks, buildNetwork('b1').blocks.length);
     assert.equal(scale(1, { resolutionStep: 32 }).resolution, 256);
+  });
+
+  it('rounds channels to the divisor', () => {
+    const { network } = scale(1, { divisor: 32 });
+    assert.ok(network.blocks.every(({ out }) => out % 32 === 0) && network.head.features % 32 === 0);
+    assert.equal(scale(1, { divisor: 1 }).network.stem.out, 35);
+  });
+
+  it('leaves the ends alone where the base says so', () => {
+    const base = { ...architectures.b0.base, fixedEnds: true as const };
+    const counts = (blocks: readonly { readonly stage: number }[]): number[] => b0Layers.map((_, stage) => blocks.filter((block) => block.stage === stage).length);
+    assert.deepEqual(counts(scale(3.5, { base }).network.blocks), [1, 4, 4, 6, 6, 7, 1]);
+    assert.deepEqual(counts(scale(3.5, { base, depthRounding: 'up' }).network.blocks), [1, 4, 4, 6, 6, 8, 1]);
   });
 
   it('takes the conventions of a checkpoint', () => {
@@ -104,6 +119,7 @@ describe('scale', () => {
     ['no base', 1, { base: 7 }, 'ERR_INVALID_ARGUMENT', 'for base', '7'],
     ['a broken base', 1, { base: { stages: [] } }, 'ERR_INVALID_ARGUMENT', 'architecture'],
     ['a misspelt option', 1, { alpa: 1.2 }, 'ERR_INVALID_ARGUMENT', "'alpa'", 'Did you mean', 'alpha'],
+    ['a divisor of nothing', 1, { divisor: 0 }, 'ERR_INVALID_ARGUMENT', 'divisor'],
     ['an unknown rounding', 1, { depthRounding: 'down' }, 'ERR_INVALID_ARGUMENT', 'depthRounding'],
   ];
   for (const [name, phi, options, code, ...parts] of wrong) {
@@ -122,7 +138,7 @@ describe('scale', () => {
   });
 
   it('knows its range', () => {
-    const scaling = checkScaling();
+    const scaling = checkFormula();
     const { min, max } = phiRange(scaling);
     scaleBy(min, scaling);
     scaleBy(max, scaling);
@@ -134,13 +150,12 @@ describe('scale', () => {
 
 describe('layers of a deeper network', () => {
   it('grow one at a time and stay in proportion', () => {
-    assert.deepEqual(scaleRepeats(b0Layers, 1, 'nearest'), b0Layers);
-    assert.deepEqual(scaleRepeats(b0Layers, 2, 'nearest'), b0Layers.map((count) => 2 * count));
-    assert.deepEqual(scaleRepeats(b0Layers, 0.01, 'nearest'), [1, 1, 1, 1, 1, 1, 1]);
-    assert.deepEqual(scaleRepeats(b0Layers, 1.1, 'up'), [2, 3, 3, 4, 4, 5, 2]);
-    let before = scaleRepeats(b0Layers, 0.3, 'nearest');
+    assert.deepEqual(shareLayers(b0Layers, 1), b0Layers);
+    assert.deepEqual(shareLayers(b0Layers, 2), b0Layers.map((count) => 2 * count));
+    assert.deepEqual(shareLayers(b0Layers, 0.01), [1, 1, 1, 1, 1, 1, 1]);
+    let before = shareLayers(b0Layers, 0.3);
     for (let factor = 0.3; factor < 6; factor += 0.003) {
-      const layers = scaleRepeats(b0Layers, factor, 'nearest');
+      const layers = shareLayers(b0Layers, factor);
       const sum = (counts: readonly number[]): number => counts.reduce((a, b) => a + b, 0);
       assert.equal(sum(layers), Math.max(7, Math.floor(16 * factor + 0.5)));
       assert.ok(sum(layers) - sum(before) <= 1 && layers.every((count, i) => count >= (before[i] ?? 0)), String(factor));
@@ -152,7 +167,7 @@ describe('layers of a deeper network', () => {
 
 describe('the published table beside the formula', () => {
   it('has the formula nearest in work, and shows that they part', () => {
-    const members = familyBesideFormula(checkScaling());
+    const members = familyBesideFormula(checkFormula());
     assert.deepEqual(members.map(({ name }) => name), Object.keys(architectures).filter((name) => members.some((member) => member.name === name)));
     assert.ok(members.length >= 10);
     for (const { name, macs, formula } of members) assert.ok(Math.abs(Math.log(formula.macs / macs)) < 0.13, `${name}: ${formula.macs} for ${macs}`);
@@ -163,7 +178,7 @@ describe('the published table beside the formula', () => {
   });
 
   it('finds the largest phi that is accepted', () => {
-    const scaling = checkScaling();
+    const scaling = checkFormula();
     const phi = largestPhi(({ parameters }) => parameters <= 20e6, scaling);
     assert.ok(phi !== undefined && scaleBy(phi, scaling).parameters <= 20e6 && scaleBy(phi + 0.001, scaling).parameters > 20e6, String(phi));
     assert.equal(largestPhi(() => false, scaling), undefined);

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a network costs on this machine, measured with made-up weights: milliseconds for one image and
+// the memory that it holds. Chooses no network.
+
+import type { Isa } from '../binding.js';
+import { sample } from '../bench/sampling.js';
+import { median, relativeSpread } from '../bench/statistics.js';
+import { Subject } from '../bench/subject.js';
+import { judgeSamples, judgeUsage } from '../bench/trust.js';
+import { cpu } from '../cpu.js';
+import { describe } from '../describe.js';
+import { EfficientNetError } from '../errors.js';
+import type { Network } from '../network.js';
+import { randomWeights } from '../random-weights.js';
+
+/** A network's cost as measured. */
+export interface Measured {
+  /** The median of its runs; NaN where only the memory was wanted. */
+  readonly milliseconds: number;
+  /** Packed weights and activations, in bytes. */
+  readonly memory: number;
+  /** Between the quartiles of the runs, as a share of the median. */
+  readonly spread: number;
+  readonly runs: number;
+  /** Why the time may not be believed; empty on a quiet machine. */
+  readonly doubts: readonly string[];
+}
+
+/** How long to measure: one network of many, or the one that was chosen. */
+export type Effort = 'memory' | 'short' | 'long';
+
+export interface Meter {
+  readonly isa: Isa;
+  readonly threads: number;
+  measure(network: Network, effort: Effort, signal?: AbortSignal): Promise<Measured>;
+}
+
+const plans = {
+  short: { seconds: 0.5, fewest: 12, limitSeconds: 6 },
+  long: { seconds: 1.5, fewest: 25, limitSeconds: 15 },
+} as const;
+
+/** Runs whose middle half spreads over more of the median than this are repeated. */
+const RESTLESS = 0.08;
+const MOST_ATTEMPTS = 3;
+
+/** Measures on this machine; the instruction set and threads that a model would use unless given. */
+export function machineMeter({ threads, isa }: { readonly threads?: number | undefined; readonly isa?: Isa | undefined }): Meter {
+  const report = cpu();
+  const used = isa ?? report.chosen;
+  if (used === null) {
+    throw new EfficientNetError('ERR_UNSUPPORTED', 'EFFICIENTNET_SIMD_ISA names an instruction set that cannot be used here; efficientnet-simd info --cpu lists those that can');
+  }
+  const options = { threads: threads ?? report.cores, isa: used };
+  return { ...options, measure: (network, effort, signal) => measure(network, options, effort, signal) };
+}
+
+async function measure(network: Network, options: { readonly threads: number; readonly isa: Isa }, effort: Effort, signal?: AbortSignal): Promise<Measured> {
+  signal?.throwIfAborted();
+  checkMemory(network);
+  const { resolution } = network;
+  const subject = await Subject.open({ weights: weightsOf(network), origin: { kind: 'random' } }, { ...options, height: resolution, width: resolution });
+  try {
+    if (effort === 'memory') {
+      subject.run();
+      return { milliseconds: NaN, memory: memoryOf(subject), spread: NaN, runs: 1, doubts: [] };
+    }
+    const runs = [await sample(subject.run, plans[effort], () => signal?.throwIfAborted())];
+    // Whatever disturbs makes it slower, never faster: the best of the attempts is the network's own time.
+    while (runs.length < MOST_ATTEMPTS && runs.every(({ milliseconds }) => relativeSpread(milliseconds) > RESTLESS)) {
+      runs.push(await sample(subject.run, plans[effort], () => signal?.throwIfAborted()));
+    }
+    signal?.throwIfAborted();
+    const best = runs.reduce((a, b) => (median(b.milliseconds) < median(a.milliseconds) ? b : a));
+    const { milliseconds } = best;
+    return {
+      milliseconds: median(milliseconds),
+      memory: memoryOf(subject),
+      spread: relativeSpread(milliseconds),
+      runs: milliseconds.length,
+      doubts: [...judgeSamples(milliseconds), ...judgeUsage(best)].filter((doubt) => doubt !== undefined),
+    };
+  } finally {
+    await subject.close();
+  }
+}
+
+function memoryOf(subject: Subject): number {
+  const { weightBytes, activationBytes } = subject.info;
+  return weightBytes + activationBytes;
+}
+
+/** The weights exist twice for a moment: made up, and packed. */
+function checkMemory(network: Network): void {
+  const needed = 2 * 4 * describe(network).parameters;
+  const free = process.availableMemory();
+  if (needed > free) throw outOfMemory(network, `${Math.ceil(needed / 2 ** 20)} MiB, of which ${Math.floor(free / 2 ** 20)} MiB are free`);
+}
+
+function weightsOf(network: Network): ReturnType<typeof randomWeights> {
+  try {
+    return randomWeights(network);
+  } catch (error) {
+    // A typed array that cannot be had is a RangeError.
+    if (error instanceof RangeError) throw outOfMemory(network, 'more memory than this process may take');
+    throw error;
+  }
+}
+
+function outOfMemory({ name }: Network, needed: string): EfficientNetError {
+  return new EfficientNetError('ERR_OUT_OF_MEMORY', `Measuring ${name} needs ${needed}: choose a smaller network`);
+}
