@@ -40,3 +40,4 @@ export {
 } from './compound/search.js';
 export type { Grid, GridAxis } from './compound/grid.js';
 export type { Goal } from './compound/pareto.js';
+export { BudgetError, fitBudget, type BudgetKind, type BudgetTrial, type FitBudgetOptions, type FittedNetwork } from './compound/fit-budget.js';

@@ -118,10 +118,10 @@ const libLayers: readonly (readonly string[])[] = [
   ['naming/', 'fold', 'naming'],
   ['describe', 'source', 'weights', 'random-weights', 'export-onnx', 'recipe', 'cache'],
   ['binding', 'fetch/'],
-  ['catalogue', 'cpu', 'image', 'compound/'],
+  ['catalogue', 'cpu', 'image'],
   ['efficientnet'],
   ['model'],
-  ['bench/'],
+  ['bench/', 'compound/'],
   ['index', 'cli/'],
 ];
 
