@@ -8,7 +8,8 @@ import { describe, type NetworkDescription } from '../describe.js';
 import { readCheckpoint } from '../formats/index.js';
 import { buildNetwork, type Network } from '../network.js';
 import { randomWeights } from '../random-weights.js';
-import { detectSource, mapWeights, type FoldedWeights } from '../weights.js';
+import { detectSource } from '../source.js';
+import { mapWeights, type FoldedWeights } from '../weights.js';
 
 /** Where weights came from: a file, or made up, which leaves the time as it is. */
 export type WeightsOrigin = { readonly kind: 'file'; readonly path: string } | { readonly kind: 'random' };
