@@ -4,7 +4,7 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
+#include <variant>
 #include <vector>
 
 #include "kernels/kernels.h"
@@ -28,6 +28,7 @@ struct stem_block {
   floats weights, bias;  // [out][in][kernel][kernel], [out]
 };
 
+// Expand 1x1, depthwise, excite, project 1x1 without activation, + input.
 struct mbconv_block {
   int in = 0, expanded = 0, out = 0, kernel = 3, stride = 1;
   int squeeze = 0;  // channels of the squeeze; 0: no excite
@@ -42,17 +43,33 @@ struct mbconv_block {
   floats project_weights, project_bias;        // [out][expanded], [out]
 };
 
+// Dense convolution, project 1x1 without activation, + input. Without projection it is one convolution
+// with its activation, + input, and expanded equals out.
+struct fused_block {
+  int in = 0, expanded = 0, out = 0, kernel = 3, stride = 1;
+  bool has_project = true, residual = false;
+  activation act = activation::swish;      // after the dense convolution
+  floats conv_weights, conv_bias;          // [expanded][in][kernel][kernel], [expanded]
+  floats project_weights, project_bias;    // [out][expanded], [out]; empty without projection
+};
+
+using block = std::variant<mbconv_block, fused_block>;
+
+// 1x1 convolution, mean over the pixels, dense layer where `hidden` is not 0, classifier.
 struct head_block {
-  int in = 0, features = 0, classes = 0;
-  activation act = activation::swish;
+  int in = 0, features = 0, hidden = 0, classes = 0;
+  activation act = activation::swish, hidden_act = activation::swish;
   floats conv_weights, conv_bias;              // [features][in], [features]
-  floats classifier_weights, classifier_bias;  // [classes][features], [classes]
+  floats hidden_weights, hidden_bias;          // [hidden][features], [hidden]; empty without it
+  floats classifier_weights, classifier_bias;  // [classes][hidden, or features], [classes]
+
+  int embedding() const { return hidden != 0 ? hidden : features; }
 };
 
 struct network {
   padding pad = padding::symmetric;
   stem_block stem;
-  std::vector<mbconv_block> blocks;
+  std::vector<block> blocks;
   head_block head;
 };
 

@@ -3,6 +3,7 @@
 // table. Made by model::create, read by the executor; positions are offsets in floats.
 #pragma once
 
+#include <variant>
 #include <vector>
 
 #include "base/buffer.h"
@@ -25,21 +26,43 @@ struct packed_depthwise {
   depthwise_fn fn = nullptr;
 };
 
+// A matrix whose k runs over the taps of a dense convolution.
+struct packed_conv {
+  int kernel = 0, stride = 0;
+  packed_matrix matrix;
+  conv_fn fn = nullptr;
+};
+
 struct packed_mbconv {
-  int in = 0, expanded = 0, out = 0, squeeze = 0;
+  int expanded = 0, out = 0, squeeze = 0;
   bool has_expand = false, residual = false;
   activation act, squeeze_act, gate_act;
   packed_matrix expand, reduce, excite, project;
   packed_depthwise depthwise;
 };
 
+struct packed_fused {
+  int expanded = 0, out = 0;
+  bool has_project = false, residual = false;
+  activation act;
+  packed_conv conv;
+  packed_matrix project;
+};
+
+using packed_block = std::variant<packed_mbconv, packed_fused>;
+
+struct packed_head {
+  activation act, hidden_act;
+  packed_matrix conv, hidden, classifier;  // hidden: n is 0 where there is none
+};
+
 struct model::impl {
   const kernel_table* table = nullptr;
   padding pad = padding::symmetric;
-  activation stem_act, head_act;
+  activation stem_act;
   packed_matrix stem;
-  std::vector<packed_mbconv> blocks;
-  packed_matrix head, classifier;
+  std::vector<packed_block> blocks;
+  packed_head head;
   aligned_buffer arena;
   std::vector<std::string> kernels;
 

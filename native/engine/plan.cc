@@ -15,32 +15,70 @@ struct regions {
 
 void grow(size_t& region, size_t floats) { region = std::max(region, floats); }
 
-// The border that block i reads around its input: only a depthwise without an expansion before it
-// reads the block's input directly.
+// The window of a block's convolution, and whether it moves over the block's input itself, which then
+// carries the border.
+struct moving_window {
+  int kernel, stride;
+  bool over_input;
+};
+moving_window window_of(const packed_mbconv& b) { return {b.depthwise.kernel, b.depthwise.stride, !b.has_expand}; }
+moving_window window_of(const packed_fused& b) { return {b.conv.kernel, b.conv.stride, true}; }
+moving_window window_of(const packed_block& block) {
+  return std::visit([](const auto& b) { return window_of(b); }, block);
+}
+
+// Where it stands on a map of this size.
+struct positions {
+  window rows, columns;
+  positions(const moving_window& w, const map& m, padding pad)
+      : rows(make_window(m.height, w.kernel, w.stride, pad)), columns(make_window(m.width, w.kernel, w.stride, pad)) {}
+};
+
+// `plain` with the border that block i reads around its input.
 map input_of(const model::impl& m, size_t i, const map& plain) {
-  if (i >= m.blocks.size() || m.blocks[i].has_expand) return plain;
-  const packed_depthwise& d = m.blocks[i].depthwise;
-  return with_border(plain, make_window(plain.height, d.kernel, d.stride, m.pad),
-                     make_window(plain.width, d.kernel, d.stride, m.pad));
+  if (i >= m.blocks.size()) return plain;
+  const moving_window w = window_of(m.blocks[i]);
+  if (!w.over_input) return plain;
+  const positions at(w, plain, m.pad);
+  return with_border(plain, at.rows, at.columns);
+}
+
+// The maps between a block's input and its output, and the room that its scratch needs.
+void plan_inside(const packed_mbconv& b, const positions& at, block_plan& p, regions& r) {
+  const int lanes = p.in.lanes;
+  p.hidden = p.in;
+  if (b.has_expand) {
+    p.hidden = with_border(make_map(b.expanded, p.in.height, p.in.width, lanes), at.rows, at.columns);
+    grow(r.hidden, p.hidden.floats());
+  }
+  p.filtered = make_map(b.expanded, at.rows.out, at.columns.out, lanes);
+  grow(r.filtered, p.filtered.floats());
+  if (b.squeeze == 0) return;
+  p.gate_on_weights = b.project.layout.size() < p.filtered.floats();
+  grow(r.sums, size_t(p.filtered.blocks) * at.rows.out * lanes);
+  grow(r.channels, size_t(p.filtered.blocks) * lanes);
+  grow(r.squeezed, size_t(round_up(b.squeeze, lanes)));
+  if (p.gate_on_weights) grow(r.weights, b.project.layout.size());
+}
+
+void plan_inside(const packed_fused& b, const positions& at, block_plan& p, regions& r) {
+  p.hidden = p.in;
+  p.filtered = p.out;
+  if (!b.has_project) return;
+  p.filtered = make_map(b.expanded, at.rows.out, at.columns.out, p.in.lanes);
+  grow(r.filtered, p.filtered.floats());
 }
 
 block_plan plan_block(const model::impl& m, size_t i, const map& in, regions& r) {
-  const packed_mbconv& b = m.blocks[i];
-  const int lanes = m.table->lanes;
-  const window rows = make_window(in.height, b.depthwise.kernel, b.depthwise.stride, m.pad);
-  const window columns = make_window(in.width, b.depthwise.kernel, b.depthwise.stride, m.pad);
+  const positions at(window_of(m.blocks[i]), in, m.pad);
   block_plan p;
   p.in = in;
-  p.hidden = b.has_expand ? with_border(make_map(b.expanded, in.height, in.width, lanes), rows, columns) : in;
-  p.filtered = make_map(b.expanded, rows.out, columns.out, lanes);
-  p.out = input_of(m, i + 1, make_map(b.out, rows.out, columns.out, lanes));
-  p.gate_on_weights = b.squeeze != 0 && b.project.layout.size() < p.filtered.floats();
-  if (b.has_expand) grow(r.hidden, p.hidden.floats());
-  grow(r.filtered, p.filtered.floats());
-  grow(r.sums, size_t(p.filtered.blocks) * rows.out * lanes);
-  grow(r.channels, size_t(p.filtered.blocks) * lanes);
-  if (b.squeeze != 0) grow(r.squeezed, size_t(round_up(b.squeeze, lanes)));
-  if (p.gate_on_weights) grow(r.weights, b.project.layout.size());
+  std::visit(
+      [&](const auto& b) {
+        p.out = input_of(m, i + 1, make_map(b.out, at.rows.out, at.columns.out, in.lanes));
+        plan_inside(b, at, p, r);
+      },
+      m.blocks[i]);
   return p;
 }
 
@@ -71,23 +109,23 @@ plan make_plan(const model::impl& m, int height, int width) {
     return here;
   };
   const size_t turn[2] = {place(r.turn[0]), place(r.turn[1])};
-  const size_t hidden = place(r.hidden);
+  p.hidden_at = place(r.hidden);
   p.filtered_at = place(r.filtered);
   p.sums_at = place(r.sums);
   p.mean_at = place(r.channels);
   p.gate_at = place(r.channels);
   p.squeezed_at = place(r.squeezed);
   p.weights_at = place(r.weights);
-  p.pool_at = place(size_t(round_up(m.head.n, lanes)));
-  p.embedding_at = place(size_t(round_up(m.head.n, lanes)));
-  p.logits_at = place(size_t(round_up(m.classifier.n, lanes)));
+  p.pool_at = place(size_t(round_up(m.head.conv.n, lanes)));
+  p.pooled_at = place(size_t(round_up(m.head.conv.n, lanes)));
+  p.embedding_at = m.head.hidden.n != 0 ? place(size_t(round_up(m.head.hidden.n, lanes))) : p.pooled_at;
+  p.logits_at = place(size_t(round_up(m.head.classifier.n, lanes)));
   p.stem_out_at = turn[0];
   p.head_in_at = turn[m.blocks.size() % 2];
   for (size_t i = 0; i < p.blocks.size(); ++i) {
     block_plan& b = p.blocks[i];
     b.in_at = turn[i % 2];
     b.out_at = turn[(i + 1) % 2];
-    b.hidden_at = m.blocks[i].has_expand ? hidden : b.in_at;
   }
   return p;
 }

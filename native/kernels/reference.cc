@@ -155,13 +155,17 @@ map depthwise(const map& src, const float* weights, const float* bias, const win
   return dst;
 }
 
+map add(const map& a, const map& b) {
+  map dst = a;
+  for (size_t i = 0; i < dst.values.size(); ++i) dst.values[i] = add(a.values[i], b.values[i]);
+  return dst;
+}
+
 map pointwise(const map& src, const float* weights, const float* bias, int out, activation act,
               const map* residual) {
   const window w = make_window(padding::symmetric, 1, 1, src.height, src.width);
-  map dst = convolution(src, weights, bias, out, w, act);
-  if (residual)
-    for (size_t i = 0; i < dst.values.size(); ++i) dst.values[i] = add(dst.values[i], residual->values[i]);
-  return dst;
+  const map dst = convolution(src, weights, bias, out, w, act);
+  return residual ? add(dst, *residual) : dst;
 }
 
 vector gemv(const vector& src, const float* weights, const float* bias, int n, activation act) {
@@ -204,7 +208,7 @@ map stem(const stem_block& b, padding pad, const map& image) {
   return convolution(image, b.weights.data, b.bias.data, b.out, w, b.act);
 }
 
-map mbconv(const mbconv_block& b, padding pad, const map& src) {
+map block(const mbconv_block& b, padding pad, const map& src) {
   map x = src;
   if (b.has_expand)
     x = pointwise(x, b.expand_weights.data, b.expand_bias.data, b.expanded, b.act, nullptr);
@@ -219,10 +223,20 @@ map mbconv(const mbconv_block& b, padding pad, const map& src) {
                    b.residual ? &src : nullptr);
 }
 
+map block(const fused_block& b, padding pad, const map& src) {
+  const window w = make_window(pad, b.kernel, b.stride, src.height, src.width);
+  const map x = convolution(src, b.conv_weights.data, b.conv_bias.data, b.expanded, w, b.act);
+  const map* residual = b.residual ? &src : nullptr;
+  if (!b.has_project) return residual ? add(x, *residual) : x;
+  return pointwise(x, b.project_weights.data, b.project_bias.data, b.out, activation::none, residual);
+}
+
 head_result head(const head_block& b, const map& src) {
   head_result result;
   result.embedding =
       mean(pointwise(src, b.conv_weights.data, b.conv_bias.data, b.features, b.act, nullptr));
+  if (b.hidden > 0)
+    result.embedding = gemv(result.embedding, b.hidden_weights.data, b.hidden_bias.data, b.hidden, b.hidden_act);
   result.logits = gemv(result.embedding, b.classifier_weights.data, b.classifier_bias.data, b.classes,
                        activation::none);
   return result;
@@ -230,7 +244,8 @@ head_result head(const head_block& b, const map& src) {
 
 head_result run(const network& net, const map& image) {
   map x = stem(net.stem, net.pad, image);
-  for (const mbconv_block& block : net.blocks) x = mbconv(block, net.pad, x);
+  for (const effnet::block& one : net.blocks)
+    x = std::visit([&](const auto& b) { return block(b, net.pad, x); }, one);
   return head(net.head, x);
 }
 

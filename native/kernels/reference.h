@@ -98,6 +98,7 @@ map convolution(const map& src, const float* weights, const float* bias, int out
 // weights [channels][size][size], bias [channels].
 map depthwise(const map& src, const float* weights, const float* bias, const window& w,
               activation act);
+map add(const map& a, const map& b);
 // 1 x 1 convolution: weights [out][in], bias [out]; residual may be null.
 map pointwise(const map& src, const float* weights, const float* bias, int out, activation act,
               const map* residual);
@@ -114,7 +115,8 @@ struct head_result {
   vector embedding, logits;
 };
 map stem(const stem_block& b, padding pad, const map& image);
-map mbconv(const mbconv_block& b, padding pad, const map& src);
+map block(const mbconv_block& b, padding pad, const map& src);
+map block(const fused_block& b, padding pad, const map& src);
 head_result head(const head_block& b, const map& src);
 // image: [3][height][width], of any size from 1 x 1.
 head_result run(const network& net, const map& image);

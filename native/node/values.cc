@@ -127,18 +127,12 @@ activation activation_in(const Napi::Object& object, const char* name) {
   return activation_named(string_in(object, name), object.Env());
 }
 
-activation activation_in(const Napi::Object& object, const char* name, activation otherwise) {
-  return object.Get(name).IsUndefined() ? otherwise : activation_in(object, name);
-}
-
-// Copies one tensor. Absent ones stay empty: the engine knows which a block needs, and says so.
+// Copies one tensor, which is empty where the block lacks the layer; the engine says which are missing.
 class weight_reader {
  public:
   explicit weight_reader(owned_network* to) : to_(to) {}
   floats read(const Napi::Object& object, const char* name) {
-    const Napi::Value value = object.Get(name);
-    if (value.IsUndefined()) return {};
-    const float_view view = floats_of(value, name);
+    const float_view view = floats_of(object.Get(name), name);
     to_->storage.emplace_back(view.data, view.data + view.size);
     return {to_->storage.back().data(), view.size};
   }
@@ -170,8 +164,8 @@ mbconv_block mbconv_of(const Napi::Object& shape, const Napi::Object& weights, w
   b.has_expand = bool_in(shape, "hasExpand");
   b.residual = bool_in(shape, "residual");
   b.act = activation_in(shape, "activation");
-  b.squeeze_act = activation_in(shape, "squeezeActivation", b.act);
-  b.gate_act = activation_in(shape, "gateActivation", activation::sigmoid);
+  b.squeeze_act = activation_in(shape, "squeezeActivation");
+  b.gate_act = activation_in(shape, "gateActivation");
   b.expand_weights = reader->read(weights, "expandWeights");
   b.expand_bias = reader->read(weights, "expandBias");
   b.depthwise_weights = reader->read(weights, "depthwiseWeights");
@@ -185,14 +179,42 @@ mbconv_block mbconv_of(const Napi::Object& shape, const Napi::Object& weights, w
   return b;
 }
 
+fused_block fused_of(const Napi::Object& shape, const Napi::Object& weights, weight_reader* reader) {
+  fused_block b;
+  b.in = int_in(shape, "in", 1, kMaxChannels);
+  b.expanded = int_in(shape, "expanded", 1, kMaxChannels);
+  b.out = int_in(shape, "out", 1, kMaxChannels);
+  b.kernel = int_in(shape, "kernel", 1, 31);
+  b.stride = int_in(shape, "stride", 1, 31);
+  b.has_project = bool_in(shape, "hasProject");
+  b.residual = bool_in(shape, "residual");
+  b.act = activation_in(shape, "activation");
+  b.conv_weights = reader->read(weights, "convWeights");
+  b.conv_bias = reader->read(weights, "convBias");
+  b.project_weights = reader->read(weights, "projectWeights");
+  b.project_bias = reader->read(weights, "projectBias");
+  return b;
+}
+
+block block_of(const Napi::Object& shape, const Napi::Object& weights, weight_reader* reader) {
+  const std::string kind = string_in(shape, "kind");
+  if (kind == "mbconv") return mbconv_of(shape, weights, reader);
+  if (kind == "fused") return fused_of(shape, weights, reader);
+  throw_invalid(shape.Env(), "Expected mbconv or fused for a block's kind but received " + kind);
+}
+
 head_block head_of(const Napi::Object& shape, const Napi::Object& weights, weight_reader* reader) {
   head_block b;
   b.in = int_in(shape, "in", 1, kMaxChannels);
   b.features = int_in(shape, "features", 1, kMaxChannels);
+  b.hidden = int_in(shape, "hidden", 0, kMaxChannels);
   b.classes = int_in(shape, "classes", 1, kMaxClasses);
   b.act = activation_in(shape, "activation");
+  b.hidden_act = activation_in(shape, "hiddenActivation");
   b.conv_weights = reader->read(weights, "convWeights");
   b.conv_bias = reader->read(weights, "convBias");
+  b.hidden_weights = reader->read(weights, "hiddenWeights");
+  b.hidden_bias = reader->read(weights, "hiddenBias");
   b.classifier_weights = reader->read(weights, "classifierWeights");
   b.classifier_bias = reader->read(weights, "classifierBias");
   return b;
@@ -218,7 +240,7 @@ std::unique_ptr<owned_network> network_of(const Napi::Object& description, const
     const Napi::HandleScope scope(env);
     const auto at = static_cast<uint32_t>(i);
     owned->net.blocks.push_back(
-        mbconv_of(object_of(shapes.Get(at), "a block"), object_of(tensors.Get(at), "a block's weights"), &reader));
+        block_of(object_of(shapes.Get(at), "a block"), object_of(tensors.Get(at), "a block's weights"), &reader));
   }
   owned->net.head = head_of(object_of(description.Get("head"), "head"), object_of(weights.Get("head"), "head"), &reader);
   return owned;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the engine promises besides numbers: errors that say what was expected, stopping between
-// blocks, times of its steps, no allocation after the first run of a size, inputs that are no numbers, models shared by
-// several executors, and the bordered input image.
+// What the engine promises besides numbers: errors that say what was expected, stopping between blocks,
+// times of its steps, no allocation after the first run of a size, inputs that are no numbers, models
+// shared by several executors, and the bordered input image.
 #include <chrono>
 #include <limits>
 #include <thread>
@@ -17,8 +17,9 @@ namespace {
 std::unique_ptr<random_network> sample_network(const kernel_table& table) {
   static random_source random(5);
   const std::vector<block_shape> blocks = {
-      {0, 8, 3, 1, 4}, {24, 8, 5, 1, 3}, {25, 12, 3, 2, 0}, {table.lanes + 1, 12, 5, 2, 5}};
-  return std::make_unique<random_network>(random, padding::same, 8, blocks, 40, 21);
+      {0, 8, 3, 1, 4},          {24, 8, 5, 1, 3},           {25, 12, 3, 2, 0}, {table.lanes + 1, 12, 5, 2, 5},
+      {0, 12, 3, 1, 0, true}, {table.lanes + 2, 14, 3, 2, 0, true}};
+  return std::make_unique<random_network>(random, padding::same, 8, blocks, 30, 21, 40);
 }
 
 struct session {
@@ -57,6 +58,8 @@ struct broken {
   const char* word;
 };
 
+mbconv_block& mb(network& n, size_t i) { return std::get<mbconv_block>(n.blocks[i]); }
+fused_block& fused(network& n, size_t i) { return std::get<fused_block>(n.blocks[i]); }
 floats one_less(const floats& f) { return {f.data, f.size - 1}; }
 
 constexpr status_code kInvalid = status_code::invalid_argument, kUnsupported = status_code::unsupported;
@@ -69,28 +72,45 @@ const broken kBroken[] = {
     {"stem huge", [](network& n) { n.stem.out = std::numeric_limits<int>::max(); }, kInvalid, "stem"},
     {"stem weights", [](network& n) { n.stem.weights = one_less(n.stem.weights); }, kInvalid, "stem"},
     {"stem bias", [](network& n) { n.stem.bias = one_less(n.stem.bias); }, kInvalid, "stem"},
-    {"inputs", [](network& n) { ++n.blocks[1].in; }, kInvalid, "1"},
-    {"expanded", [](network& n) { ++n.blocks[1].expanded; }, kInvalid, "1"},
-    {"expanded alone", [](network& n) { ++n.blocks[0].expanded; }, kInvalid, "0"},
-    {"expanded zero", [](network& n) { n.blocks[1].expanded = 0; }, kInvalid, "1"},
-    {"expanded huge", [](network& n) { n.blocks[1].expanded = std::numeric_limits<int>::max(); }, kInvalid, "1"},
-    {"expand weights", [](network& n) { n.blocks[1].expand_weights = one_less(n.blocks[1].expand_weights); }, kInvalid, "expand"},
-    {"expand bias", [](network& n) { n.blocks[1].expand_bias = {}; }, kInvalid, "expand"},
-    {"depthwise weights", [](network& n) { n.blocks[2].depthwise_weights = {}; }, kInvalid, "depthwise"},
-    {"depthwise bias", [](network& n) { n.blocks[2].depthwise_bias = one_less(n.blocks[2].depthwise_bias); }, kInvalid, "depthwise"},
-    {"kernel", [](network& n) { n.blocks[2].kernel = 7; }, kUnsupported, "7"},
-    {"kernel even", [](network& n) { n.blocks[2].kernel = 4; }, kUnsupported, "4"},
-    {"stride", [](network& n) { n.blocks[2].stride = 3; }, kUnsupported, "3"},
-    {"stride zero", [](network& n) { n.blocks[2].stride = 0; }, kUnsupported, "0"},
-    {"squeeze negative", [](network& n) { n.blocks[0].squeeze = -1; }, kInvalid, "0"},
-    {"reduce weights", [](network& n) { n.blocks[0].reduce_weights = one_less(n.blocks[0].reduce_weights); }, kInvalid, "reduce"},
-    {"reduce bias", [](network& n) { n.blocks[0].reduce_bias = {}; }, kInvalid, "reduce"},
-    {"excite weights", [](network& n) { n.blocks[0].excite_weights = {}; }, kInvalid, "excite"},
-    {"excite bias", [](network& n) { n.blocks[0].excite_bias = one_less(n.blocks[0].excite_bias); }, kInvalid, "excite"},
-    {"project weights", [](network& n) { n.blocks[3].project_weights = {}; }, kInvalid, "project"},
-    {"project bias", [](network& n) { n.blocks[3].project_bias = one_less(n.blocks[3].project_bias); }, kInvalid, "project"},
-    {"project outputs", [](network& n) { n.blocks[3].out = 0; }, kInvalid, "project"},
-    {"residual stride", [](network& n) { n.blocks[2].residual = true; }, kInvalid, "residual"},
+    {"inputs", [](network& n) { ++mb(n, 1).in; }, kInvalid, "1"},
+    {"expanded", [](network& n) { ++mb(n, 1).expanded; }, kInvalid, "1"},
+    {"expanded alone", [](network& n) { ++mb(n, 0).expanded; }, kInvalid, "0"},
+    {"expanded zero", [](network& n) { mb(n, 1).expanded = 0; }, kInvalid, "1"},
+    {"expanded huge", [](network& n) { mb(n, 1).expanded = std::numeric_limits<int>::max(); }, kInvalid, "1"},
+    {"expand weights", [](network& n) { mb(n, 1).expand_weights = one_less(mb(n, 1).expand_weights); }, kInvalid, "expand"},
+    {"expand bias", [](network& n) { mb(n, 1).expand_bias = {}; }, kInvalid, "expand"},
+    {"depthwise weights", [](network& n) { mb(n, 2).depthwise_weights = {}; }, kInvalid, "depthwise"},
+    {"depthwise bias", [](network& n) { mb(n, 2).depthwise_bias = one_less(mb(n, 2).depthwise_bias); }, kInvalid, "depthwise"},
+    {"kernel huge", [](network& n) { mb(n, 2).kernel = 33; }, kUnsupported, "33"},
+    {"kernel negative", [](network& n) { mb(n, 2).kernel = -3; }, kUnsupported, "-3"},
+    {"kernel even", [](network& n) { mb(n, 2).kernel = 4; }, kUnsupported, "4"},
+    {"stride", [](network& n) { mb(n, 2).stride = 3; }, kUnsupported, "3"},
+    {"stride zero", [](network& n) { mb(n, 2).stride = 0; }, kUnsupported, "0"},
+    {"squeeze negative", [](network& n) { mb(n, 0).squeeze = -1; }, kInvalid, "0"},
+    {"reduce weights", [](network& n) { mb(n, 0).reduce_weights = one_less(mb(n, 0).reduce_weights); }, kInvalid, "reduce"},
+    {"reduce bias", [](network& n) { mb(n, 0).reduce_bias = {}; }, kInvalid, "reduce"},
+    {"excite weights", [](network& n) { mb(n, 0).excite_weights = {}; }, kInvalid, "excite"},
+    {"excite bias", [](network& n) { mb(n, 0).excite_bias = one_less(mb(n, 0).excite_bias); }, kInvalid, "excite"},
+    {"project weights", [](network& n) { mb(n, 3).project_weights = {}; }, kInvalid, "project"},
+    {"project bias", [](network& n) { mb(n, 3).project_bias = one_less(mb(n, 3).project_bias); }, kInvalid, "project"},
+    {"project outputs", [](network& n) { mb(n, 3).out = 0; }, kInvalid, "project"},
+    {"residual stride", [](network& n) { mb(n, 2).residual = true; }, kInvalid, "residual"},
+    {"fused inputs", [](network& n) { ++fused(n, 5).in; }, kInvalid, "5"},
+    {"fused outputs", [](network& n) { ++fused(n, 4).out; }, kInvalid, "4"},
+    {"fused expanded", [](network& n) { ++fused(n, 5).expanded; }, kInvalid, "5.conv"},
+    {"fused expanded negative", [](network& n) { fused(n, 5).expanded = -1; }, kInvalid, "5"},
+    {"fused expanded alone", [](network& n) { ++fused(n, 4).expanded; }, kInvalid, "4"},
+    {"fused kernel", [](network& n) { fused(n, 5).kernel = 2; }, kUnsupported, "2"},
+    {"fused stride", [](network& n) { fused(n, 5).stride = 3; }, kUnsupported, "3"},
+    {"conv weights", [](network& n) { fused(n, 4).conv_weights = one_less(fused(n, 4).conv_weights); }, kInvalid, "4.conv"},
+    {"conv bias", [](network& n) { fused(n, 5).conv_bias = {}; }, kInvalid, "5.conv"},
+    {"fused project weights", [](network& n) { fused(n, 5).project_weights = {}; }, kInvalid, "5.project"},
+    {"fused project bias", [](network& n) { fused(n, 5).project_bias = one_less(fused(n, 5).project_bias); }, kInvalid, "5.project"},
+    {"fused residual", [](network& n) { fused(n, 5).residual = true; }, kInvalid, "residual"},
+    {"head hidden", [](network& n) { n.head.hidden = -2; }, kInvalid, "hidden"},
+    {"head hidden left out", [](network& n) { n.head.hidden = 0; }, kInvalid, "classifier"},
+    {"head hidden weights", [](network& n) { n.head.hidden_weights = {}; }, kInvalid, "hidden"},
+    {"head hidden bias", [](network& n) { n.head.hidden_bias = one_less(n.head.hidden_bias); }, kInvalid, "hidden"},
     {"head inputs", [](network& n) { ++n.head.in; }, kInvalid, "head"},
     {"head features", [](network& n) { n.head.features = 0; }, kInvalid, "head"},
     {"head classes", [](network& n) { n.head.classes = -1; }, kInvalid, "classifier"},
@@ -99,7 +119,7 @@ const broken kBroken[] = {
     {"classifier weights", [](network& n) { n.head.classifier_weights = one_less(n.head.classifier_weights); }, kInvalid, "classifier"},
     {"classifier bias", [](network& n) { n.head.classifier_bias = {}; }, kInvalid, "classifier"},
 };
-constexpr long long kBrokenCount = 37;
+constexpr long long kBrokenCount = 54;
 
 long long test_broken_networks(tester& t, const kernel_table& table) {
   const auto r = sample_network(table);
@@ -121,18 +141,19 @@ long long test_model_report(tester& t, const kernel_table& table) {
   if (!s.make(c, r->net, table, 1)) return 1;
   c.check(&s.m->table() == &table, "the model names another table");
   c.check(s.m->classes() == 21 && s.m->features() == 40, "wrong sizes of the outputs");
-  c.check(s.m->weight_bytes() >= (size_t(21) * 40 + 40 * 12) * sizeof(float), "weight_bytes is too small");
-  bool depthwise = false, gemm = false;
+  c.check(s.m->weight_bytes() >= (size_t(21) * 40 + 40 * 30) * sizeof(float), "weight_bytes is too small");
+  bool depthwise = false, conv = false, gemm = false;
   for (const std::string& name : s.m->kernels()) {
     c.check(name.find(std::string("_") + table.isa) != std::string::npos, ("kernel of another table: " + name).c_str());
     depthwise = depthwise || name == table.depthwise_k5s2.name;
+    conv = conv || name == table.conv_s2.name;
     gemm = gemm || name == table.gemm.name;
-    c.check(name != table.depthwise_k3s1.name || r->net.blocks[0].kernel == 3, "a kernel that is not used");
+    c.check(name != table.depthwise_k3s1.name || mb(r->net, 0).kernel == 3, "a kernel that is not used");
     long long times = 0;
     for (const std::string& other : s.m->kernels()) times += other == name;
     c.check(times == 1, "a kernel is named twice");
   }
-  c.check(depthwise && gemm, "a kernel in use is not named");
+  c.check(depthwise && conv && gemm, "a kernel in use is not named");
   return 1;
 }
 
@@ -163,10 +184,11 @@ long long test_steps(tester& t, const kernel_table& table) {
         "stem blocks.0.depthwise blocks.0.excite blocks.0.project "
         "blocks.1.expand blocks.1.depthwise blocks.1.excite blocks.1.project "
         "blocks.2.expand blocks.2.depthwise blocks.2.project "
-        "blocks.3.expand blocks.3.depthwise blocks.3.excite blocks.3.project head.conv head.classifier ";
+        "blocks.3.expand blocks.3.depthwise blocks.3.excite blocks.3.project "
+        "blocks.4.conv blocks.5.conv blocks.5.project head.conv head.hidden head.classifier ";
     c.check(names == expected, ("wrong steps: " + names).c_str());
     c.ok(s.e->run(s.image, {nullptr, s.embedding.data()}, nullptr, &steps));
-    c.check(!steps.empty() && step_name(steps.back()) == "head.conv", "a step that was not asked for was timed");
+    c.check(!steps.empty() && step_name(steps.back()) == "head.hidden", "a step that was not asked for was timed");
   }
   return 2;
 }

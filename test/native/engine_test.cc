@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whole networks of every shape against the double-precision reference, on every table: kernels,
-// strides, paddings, odd channels and sizes, with and without expansion, excite and residual; the
-// same bits for any thread count, any run and any order of sizes.
+// Whole networks of every shape against the double-precision reference, on every table: both kinds of
+// block, kernels, strides, paddings, odd channels and sizes, with and without expansion, excite,
+// projection, residual and hidden layer; the same bits for any thread count, any run and any order of
+// sizes.
+#include <map>
+
 #include "random_network.h"
 #include "tester.h"
 
@@ -14,43 +17,57 @@ struct size {
 };
 constexpr size kSizes[] = {{1, 1}, {1, 7}, {2, 2}, {3, 5}, {6, 4}, {9, 16}, {17, 13}, {16, 31}, {33, 40}, {40, 33}};
 constexpr int kSizeCount = 10, kSizesPerNetwork = 3, kMostThreads = 4;
+constexpr int kLargestSide = 31;
 constexpr padding kPaddings[] = {padding::same, padding::symmetric};
+constexpr int kKernels[] = {3, 5, 3, 5, 3, 3, 1, 7, 9};  // fused blocks: up to 5
 
 // How often each feature occurred in what was run; all must.
 struct coverage {
-  long long expand = 0, no_expand = 0, excite = 0, no_excite = 0, residual = 0, no_residual = 0;
-  long long kernel[6] = {}, stride[3] = {};
+  std::map<std::string, long long> times;
 
   void add(const network& net) {
-    for (const mbconv_block& b : net.blocks) {
-      ++(b.has_expand ? expand : no_expand);
-      ++(b.squeeze > 0 ? excite : no_excite);
-      ++(b.residual ? residual : no_residual);
-      ++kernel[b.kernel];
-      ++stride[b.stride];
-    }
+    for (const block& b : net.blocks) std::visit([&](const auto& one) { add(one); }, b);
+    ++times[net.head.hidden > 0 ? "hidden" : "no hidden"];
   }
+  void add(const mbconv_block& b) {
+    add("mbconv", b.kernel, b.stride, b.residual, b.act);
+    ++times[b.has_expand ? "expand" : "no expand"];
+    ++times[b.squeeze > 0 ? "excite" : "no excite"];
+  }
+  void add(const fused_block& b) {
+    add("fused", b.kernel, b.stride, b.residual, b.act);
+    ++times[b.has_project ? "project" : "single convolution"];
+  }
+  void add(const std::string& kind, int kernel, int stride, bool residual, activation act) {
+    ++times[kind + (residual ? " residual" : " without residual")];
+    ++times[kind + " kernel " + std::to_string(kernel) + " stride " + std::to_string(stride)];
+    ++times[kind + " activation " + std::to_string(int(act))];
+  }
+  // Residual, kernels and strides, activations of both kinds, and four pairs of yes and no.
   bool complete(long long enough) const {
-    for (long long n : {expand, no_expand, excite, no_excite, residual, no_residual, kernel[3], kernel[5], stride[1], stride[2]})
-      if (n < enough) return false;
-    return true;
+    for (const auto& entry : times)
+      if (entry.second < enough) return false;
+    return times.size() == 2 * 2 + (5 + 3) * 2 + 2 * kActivations + 4 * 2;
   }
 };
 
-int some_channels(random_source& random, int lanes) {
-  const int choices[] = {1, 7, 24, 40, lanes - 1, lanes, lanes + 1, 2 * lanes, 3 * lanes + 2};
-  return choices[random.below(9)];
+// Also one more and one less than the tiles of the kernels.
+int some_channels(random_source& random, const kernel_table& table) {
+  const int lanes = table.lanes, tile = lanes * table.gemm_vectors, wide = lanes * table.conv_vectors;
+  const int choices[] = {1, 7, 24, 40, lanes - 1, lanes, lanes + 1, tile - 1, tile, tile + 1, wide - 1, wide, wide + 1};
+  return choices[random.below(13)];
 }
 
-std::vector<block_shape> some_blocks(random_source& random, int lanes, int stem) {
+std::vector<block_shape> some_blocks(random_source& random, const kernel_table& table, int stem) {
   std::vector<block_shape> blocks(random.below(4));
   int channels = stem;
   for (block_shape& b : blocks) {
-    b.expanded = random.below(3) ? some_channels(random, lanes) : 0;
-    b.out = random.below(2) ? channels : some_channels(random, lanes);
-    b.kernel = random.below(2) ? 3 : 5;
+    b.fused = random.below(3) == 0;
+    b.expanded = random.below(3) ? some_channels(random, table) : 0;
+    b.out = random.below(2) ? channels : some_channels(random, table);
+    b.kernel = kKernels[random.below(b.fused ? 7 : 9)];
     b.stride = random.below(3) ? 1 : 2;
-    b.squeeze = random.below(3) ? 1 + random.below(lanes + 3) : 0;
+    b.squeeze = random.below(3) ? 1 + random.below(table.lanes + 3) : 0;
     channels = b.out;
   }
   return blocks;
@@ -69,8 +86,9 @@ struct outputs {
 void check_values(test_case& c, const std::vector<float>& found, const reference::vector& expected, const char* what) {
   c.check(found.size() == expected.size(), "wrong number of outputs");
   for (size_t i = 0; i < expected.size(); ++i) {
-    // The bound is worth something only while it is far below the values.
-    if (!c.check(expected[i].error < 1e-4, "the reference's bound has grown too wide to prove anything")) return;
+    // The bound is worth something only while it is far below the values, which are about 1. Sums of up
+    // to 1,225 products, one after another, take it to 3e-4.
+    if (!c.check(expected[i].error < 5e-4, "the reference's bound has grown too wide to prove anything")) return;
     if (std::fabs(found[i] - expected[i].value) <= expected[i].error) continue;
     char message[160];
     std::snprintf(message, sizeof message, "%s %zu: expected %.9g within %.3g, found %.9g", what, i, expected[i].value,
@@ -124,20 +142,56 @@ void run_network(tester& t, const kernel_table& table, const random_network& r, 
   }
 }
 
-long long sweep(tester& t, const kernel_table& table) {
-  const int networks = t.reduced() ? 20 : 60;
+long long sweep_networks(tester& t, const kernel_table& table) {
+  const int networks = t.reduced() ? 40 : 110;
   coverage seen;
   for (int seed = 0; seed < networks; ++seed)
     for (padding pad : kPaddings) {
       random_source random(1000 + uint64_t(seed));
-      const int stem = some_channels(random, table.lanes), features = some_channels(random, table.lanes);
-      const random_network r(random, pad, stem, some_blocks(random, table.lanes, stem), features, 1 + random.below(40));
+      const int stem = some_channels(random, table), features = some_channels(random, table);
+      const int hidden = random.below(3) ? 0 : some_channels(random, table);
+      const random_network r(random, pad, stem, some_blocks(random, table, stem), features, 1 + random.below(40), hidden);
       seen.add(r.net);
       run_network(t, table, r, seed, seed, random);
     }
   test_case c(t, table.isa, {{"networks", networks}});
-  c.check(seen.complete(t.reduced() ? 4 : 12), "expected every kind of block to occur often enough");
+  for (const auto& entry : seen.times) c.check(entry.second >= 2, ("too seldom: " + entry.first).c_str());
+  c.check(seen.complete(2), "expected every kind of block to occur often enough");
   return 2LL * networks * kSizesPerNetwork + 1;
+}
+
+// One network of every kind of block through every image from 1 x 1 to 31 x 31 and its transposed
+// neighbour, with one thread and with more than the map has rows.
+long long sweep_sizes(tester& t, const kernel_table& table) {
+  constexpr int kThreads[] = {1, 7};
+  const int lanes = table.lanes;
+  for (padding pad : kPaddings) {
+    random_source random(77);
+    const std::vector<block_shape> blocks = {{0, lanes + 1, 3, 1, 0, true},  {0, lanes - 1, 3, 1, 3, false},
+                                             {lanes + 2, 9, 5, 2, 0, true},  {lanes + 3, 9, 3, 1, 0, true},
+                                             {lanes + 1, 12, 5, 2, 4, false}, {13, 12, 7, 1, 5, false}};
+    const random_network r(random, pad, lanes + 1, blocks, lanes * 2 + 1, 11, lanes - 1);
+    std::shared_ptr<const model> m;
+    std::unique_ptr<executor> executors[2];
+    status made = model::create(r.net, table, &m);
+    for (int i = 0; made.ok() && i < 2; ++i) made = executor::create(m, kThreads[i], &executors[i]);
+    input_image image;
+    for (int side = 1; side <= kLargestSide; ++side)
+      for (const size at : {size{side, side}, size{kLargestSide + 1 - side, side}}) {
+        test_case c(t, table.isa, {{"same", pad == padding::same}, {"height", at.height}, {"width", at.width}});
+        if (!c.ok(made)) continue;
+        const std::vector<float> pixels = random_pixels(random, at.height, at.width);
+        if (!c.ok(fill_image(image, pixels, at.height, at.width))) continue;
+        const reference::head_result expected = reference::run(r.net, to_reference(pixels, at.height, at.width));
+        outputs out(*m), many(*m);
+        c.ok(executors[0]->run(image, out.pointers(), nullptr));
+        c.ok(executors[1]->run(image, many.pointers(), nullptr));
+        check_values(c, out.logits, expected.logits, "logit");
+        check_values(c, out.embedding, expected.embedding, "embedding");
+        c.check(out == many, "more threads than rows gave other bits");
+      }
+  }
+  return 2LL * kLargestSide * 2;
 }
 
 }  // namespace
@@ -149,7 +203,8 @@ int main() {
   using namespace effnet::test;
   tester t("engine_test");
   for (const kernel_table* table : t.tables()) {
-    t.expect_count("networks", sweep(t, *table));
+    t.expect_count("networks", sweep_networks(t, *table));
+    t.expect_count("sizes", sweep_sizes(t, *table));
     t.note_table(*table);
   }
   return t.finish();

@@ -3,7 +3,7 @@
 //
 // Weights of one output have absolute values that add up to about 1, three quarters of them positive:
 // such a layer neither shrinks the signal nor multiplies the error bound of the reference, which
-// therefore stays small enough (about 1e-5 of the logits) to find any mistake after many layers.
+// therefore stays small enough (1e-5 to 3e-4 of the logits) to find any mistake after many layers.
 #pragma once
 
 #include <deque>
@@ -18,14 +18,15 @@ namespace test {
 
 // What to build; everything else follows.
 struct block_shape {
-  int expanded = 0;  // 0: no expansion
+  int expanded = 0;  // 0: no expansion, or, where fused, no projection
   int out = 1, kernel = 3, stride = 1, squeeze = 0;
+  bool fused = false;
 };
 
 class random_network {
  public:
   random_network(random_source& random, padding pad, int stem, const std::vector<block_shape>& shapes, int features,
-                 int classes)
+                 int classes, int hidden = 0)
       : random_(random) {
     net.pad = pad;
     net.stem.out = stem;
@@ -34,16 +35,25 @@ class random_network {
     net.stem.bias = biases(stem);
     int channels = stem;
     for (const block_shape& shape : shapes) {
-      net.blocks.push_back(block(shape, channels));
+      if (shape.fused)
+        net.blocks.push_back(fused(shape, channels));
+      else
+        net.blocks.push_back(mbconv(shape, channels));
       channels = shape.out;
     }
     net.head.in = channels;
     net.head.features = features;
+    net.head.hidden = hidden;
     net.head.classes = classes;
     net.head.act = some_activation();
+    net.head.hidden_act = some_activation();
     net.head.conv_weights = weights(features, channels);
     net.head.conv_bias = biases(features);
-    net.head.classifier_weights = weights(classes, features);
+    if (hidden > 0) {
+      net.head.hidden_weights = weights(hidden, features);
+      net.head.hidden_bias = biases(hidden);
+    }
+    net.head.classifier_weights = weights(classes, net.head.embedding());
     net.head.classifier_bias = biases(classes);
   }
   random_network(const random_network&) = delete;
@@ -55,17 +65,36 @@ class random_network {
   // Swish most of the time; each of the others now and then.
   activation some_activation() { return random_.below(2) ? activation::swish : kAllActivations[random_.below(kActivations)]; }
 
-  mbconv_block block(const block_shape& shape, int in) {
-    mbconv_block b;
+  template <class Block>
+  Block start(const block_shape& shape, int in) {
+    Block b;
     b.in = in;
-    b.has_expand = shape.expanded > 0;
-    b.expanded = b.has_expand ? shape.expanded : in;
     b.out = shape.out;
     b.kernel = shape.kernel;
     b.stride = shape.stride;
-    b.squeeze = shape.squeeze;
     b.residual = b.stride == 1 && b.in == b.out;
     b.act = some_activation();
+    return b;
+  }
+
+  fused_block fused(const block_shape& shape, int in) {
+    auto b = start<fused_block>(shape, in);
+    b.has_project = shape.expanded > 0;
+    b.expanded = b.has_project ? shape.expanded : b.out;
+    b.conv_weights = weights(b.expanded, in * b.kernel * b.kernel);
+    b.conv_bias = biases(b.expanded);
+    if (b.has_project) {
+      b.project_weights = weights(b.out, b.expanded);
+      b.project_bias = biases(b.out);
+    }
+    return b;
+  }
+
+  mbconv_block mbconv(const block_shape& shape, int in) {
+    auto b = start<mbconv_block>(shape, in);
+    b.has_expand = shape.expanded > 0;
+    b.expanded = b.has_expand ? shape.expanded : in;
+    b.squeeze = shape.squeeze;
     b.squeeze_act = some_activation();
     b.gate_act = random_.below(3) ? activation::sigmoid : random_.below(2) ? activation::hard_sigmoid : activation::relu6;
     if (b.has_expand) {

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the parts of the executor share: its state, the layers that several kinds of block are made of,
+// and how a loop is cut for the threads. Included by executor.cc, layers.cc, mbconv.cc and fused.cc only.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+
+#include "base/pool.h"
+#include "engine/model.h"
+#include "engine/packed.h"
+#include "engine/plan.h"
+#include "engine/step_clock.h"
+
+namespace effnet {
+
+// Items a thread should find in a loop, so that a late or slow one leaves work to the others.
+constexpr int kItemsPerThread = 4;
+
+// Cuts `count` into pieces of about `piece`, at least as many as `pieces`; piece i is [cut(i), cut(i + 1)).
+struct cuts {
+  int count, pieces;
+  cuts(int n, int piece, int at_least) : count(n), pieces(std::max(1, std::min(n, std::max(div_up(n, std::max(piece, 1)), at_least)))) {}
+  int cut(int i) const { return int(int64_t(count) * i / pieces); }
+};
+
+// Zeros everything of blocks [begin, end) that is not a pixel.
+void clear_border(const map& m, float* base, int begin, int end);
+// The map as a pointwise layer's source.
+void source_map(gemm_args& g, const map& src, const float* base);
+
+struct executor::impl {
+  std::shared_ptr<const model> owner;
+  std::unique_ptr<thread_pool> pool;
+  size_t source_budget = 0;  // floats of a layer's source that one item may cover
+  plan current;
+  aligned_buffer arena;
+  step_clock clock;
+
+  const model::impl& net() const { return owner->get(); }
+  const kernel_table& table() const { return *net().table; }
+  float* at(size_t offset) { return arena.data() + offset; }
+  // Items that a loop should have.
+  int wanted() const { return pool->threads() > 1 ? pool->threads() * kItemsPerThread : 1; }
+
+  // layers.cc
+  gemm_args matrix_args(const packed_matrix& m, activation act) const;
+  void store_to(gemm_args& g, const map& dst, float* dst_at) const;
+  void pointwise(gemm_args g, const packed_matrix& m, const map& dst, float* dst_at);
+  void project(const packed_matrix& m, const float* weights, const map& src, bool residual, const block_plan& p);
+  void dense(const packed_matrix& m, const float* src, float* dst, activation act);
+
+  // mbconv.cc
+  void run_block(int index, const packed_mbconv& b, const block_plan& p);
+  void filter(const packed_mbconv& b, const block_plan& p);
+  const float* excite(const packed_mbconv& b, const block_plan& p);
+
+  // fused.cc
+  void run_block(int index, const packed_fused& b, const block_plan& p);
+  void convolve(const packed_fused& b, const block_plan& p, const map& dst, float* dst_at);
+
+  // executor.cc
+  void run_stem(const input_image& image);
+  void run_head();
+  void run_classifier();
+};
+
+}  // namespace effnet
