@@ -87,11 +87,18 @@ export async function removeStale(folder: string, now = Date.now()): Promise<voi
   }
 }
 
+/** How a file's content is proven: a plain hash, or git's, which hashes a line with the length first. */
+export interface Digest {
+  readonly algorithm: 'sha256' | 'sha384' | 'sha512' | 'git';
+  /** Lower-case hexadecimal. */
+  readonly hex: string;
+}
+
 export interface FileCheck {
   readonly path: string;
-  readonly bytes: number;
-  /** Lower-case hexadecimal. */
-  readonly sha256: string;
+  /** Where it is known. */
+  readonly bytes?: number | undefined;
+  readonly digest: Digest;
 }
 
 export type FileState =
@@ -108,7 +115,7 @@ const proven = new Map<string, string>();
  * @throws EfficientNetError ERR_FILE if the file is there and cannot be read
  */
 export async function checkFile(expected: FileCheck): Promise<FileState> {
-  const { path } = expected;
+  const { path, bytes, digest } = expected;
   let handle;
   try {
     handle = await fs.open(path, 'r');
@@ -119,14 +126,14 @@ export async function checkFile(expected: FileCheck): Promise<FileState> {
   try {
     const info = await handle.stat();
     if (!info.isFile()) throw new EfficientNetError('ERR_FILE', `Expected a file at ${path}, found something else`);
-    if (info.size !== expected.bytes) {
-      return { state: 'damaged', found: `${info.size} bytes instead of ${expected.bytes}` };
+    if (bytes !== undefined && info.size !== bytes) {
+      return { state: 'damaged', found: `${info.size} bytes instead of ${bytes}` };
     }
-    const stamp = [expected.sha256, info.ino, info.size, info.mtimeMs, info.ctimeMs].join(':');
+    const stamp = [digest.hex, info.ino, info.size, info.mtimeMs, info.ctimeMs].join(':');
     if (proven.get(path) === stamp) return { state: 'valid' };
-    const found = await hashOf(handle, expected.bytes);
-    if (found !== expected.sha256) {
-      return { state: 'damaged', found: `sha256 ${found} instead of ${expected.sha256}` };
+    const found = await hashOf(handle, info.size, digest.algorithm);
+    if (found !== digest.hex) {
+      return { state: 'damaged', found: `${nameOf(digest)} ${found} instead of ${digest.hex}` };
     }
     proven.set(path, stamp);
     return { state: 'valid' };
@@ -137,8 +144,9 @@ export async function checkFile(expected: FileCheck): Promise<FileState> {
   }
 }
 
-async function hashOf(handle: fs.FileHandle, size: number): Promise<string> {
-  const hash = createHash('sha256');
+async function hashOf(handle: fs.FileHandle, size: number, algorithm: Digest['algorithm']): Promise<string> {
+  const hash = createHash(algorithm === 'git' ? 'sha1' : algorithm);
+  if (algorithm === 'git') hash.update(`blob ${size}\0`);
   const chunk = Buffer.allocUnsafe(Math.min(HASH_CHUNK, size));
   for (let at = 0; at < size; ) {
     const { bytesRead } = await handle.read(chunk, 0, chunk.length, at);
@@ -147,6 +155,11 @@ async function hashOf(handle: fs.FileHandle, size: number): Promise<string> {
     at += bytesRead;
   }
   return hash.digest('hex');
+}
+
+/** Of a digest, for messages. */
+export function nameOf({ algorithm }: Digest): string {
+  return algorithm === 'git' ? 'git hash' : algorithm;
 }
 
 export function sha256Of(bytes: Uint8Array): string {

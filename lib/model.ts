@@ -5,14 +5,19 @@
 import { types } from 'node:util';
 
 import { addon, fromNative, type Addon, type Isa, type NativeSession } from './binding.js';
-import { resolveModel, type FetchProgress } from './catalogue.js';
 import { checkBoolean, checkFinite, checkInteger, checkOneOf, checkOptions, checkString, invalidArgument } from './check.js';
+import type { CheckpointConfig } from './config/config.js';
+import { applyConfig, readMetadata } from './config/metadata.js';
 import { describe } from './describe.js';
 import { EfficientNet, type ModelFacts } from './efficientnet.js';
 import { EfficientNetError } from './errors.js';
+import { parseIntegrity } from './fetch/integrity.js';
+import type { FetchProgress } from './fetch/options.js';
 import { parseCheckpoint, readCheckpoint } from './formats/index.js';
 import type { Checkpoint } from './formats/tensor.js';
+import { looksLikeRepository } from './hub/name.js';
 import { imagenetLabels } from './labels.js';
+import { locate, placeOf, placeOfName, type WeightsPlace } from './locate.js';
 import { resolveName } from './names.js';
 import { buildNetwork, embeddingSize, type Network, type Padding } from './network.js';
 import { checkRecipe, recipeFor, type Recipe, type RecipeOptions } from './recipe.js';
@@ -26,15 +31,21 @@ export type Model = EfficientNet;
 export interface LoadOptions {
   /**
    * 'b0' to 'b8' or 'l2', also as torchvision and timm name them; timm's `tf_` prefix chooses
-   * TensorFlow's padding and epsilon. Without it the checkpoint's shapes decide.
+   * TensorFlow's padding and epsilon. Without it the checkpoint's own configuration decides, and without
+   * one its shapes.
    */
   readonly architecture?: string | undefined;
   /**
-   * A checkpoint: a path, a file URL or a file's bytes; safetensors, PyTorch's .pth, or the model.json
-   * of a TensorFlow.js graph model. Without it the published weights of `architecture` are fetched
-   * once and cached.
+   * A checkpoint of any supported format: a path, a file URL, an http or https address, or a file's
+   * bytes. Of a folder the checkpoint in it is taken, and how it is to be used is read from the
+   * config.json beside it. 'hf-hub:owner/name' is a repository of the model hub, as for load('owner/name').
+   * Without it the published weights of `architecture` are fetched once and cached.
    */
   readonly weights?: string | URL | Uint8Array | ArrayBuffer | undefined;
+  /** Which file, where a folder or repository has several checkpoints. */
+  readonly file?: string | undefined;
+  /** The hash of the file at an address or path, as 'sha256-' and its base64; another content is refused. */
+  readonly integrity?: string | undefined;
   /** Threads that work on one image, the model's own included; the cores of this process unless given. */
   readonly threads?: number | undefined;
   /** Forces an instruction set; else EFFICIENTNET_SIMD_ISA decides, else the best this CPU has. */
@@ -51,17 +62,21 @@ export interface LoadOptions {
   readonly onProgress?: ((progress: FetchProgress) => void) | undefined;
   /** Never use the network. */
   readonly offline?: boolean | undefined;
+  /** Ask the hub or the server whether there is something newer; else what is cached is taken unasked. */
+  readonly update?: boolean | undefined;
 }
 
 const known: readonly (keyof LoadOptions)[] = [
-  'architecture', 'weights', 'threads', 'isa', 'recipe', 'labels', 'padding', 'batchNormEpsilon', 'signal',
-  'onProgress', 'offline',
+  'architecture', 'weights', 'file', 'integrity', 'threads', 'isa', 'recipe', 'labels', 'padding', 'batchNormEpsilon', 'signal',
+  'onProgress', 'offline', 'update',
 ];
 const kMaxThreads = 1024;
 
 /**
- * Loads a model: `load('b0')` takes the published weights, fetched once and cached;
- * `load({ weights })` a checkpoint of any supported format.
+ * Loads a model: `load('b0')` takes the published weights, `load('timm/efficientnet_b0.ra_in1k')` those of
+ * a repository of the model hub (`@revision` may follow), both fetched once and cached; `load({ weights })`
+ * a checkpoint of any supported format. Where a checkpoint leaves something open that changes the result,
+ * a warning (`process.on('warning')`) says what was taken and which option decides.
  *
  * Rejects with ERR_UNKNOWN_ARCHITECTURE, ERR_FILE, ERR_INVALID_CHECKPOINT, ERR_WEIGHTS_MISMATCH,
  * ERR_FETCH, ERR_OFFLINE, ERR_INVALID_ARGUMENT, ERR_UNSUPPORTED (an instruction set that this CPU
@@ -77,21 +92,24 @@ export async function load(source: string | LoadOptions, options?: LoadOptions):
   const native = addon(); // first: a missing addon should not cost a download
   // Bytes are read, mapped and copied by the addon before this call returns: there is no await on
   // their way, so that their buffer may be reused or transferred afterwards.
-  const checkpoint = given.weights instanceof Uint8Array ? parseCheckpoint(given.weights) : await readFile(given);
-  const origin = detectSource(checkpoint, given.architecture);
-  const weights = mapWeights(checkpoint, networkOf(given, origin));
-  warnOfGuess(given, origin);
-  const recipe = checkRecipe(given.recipe, recipeFor(weights.network, origin));
-  const labels = labelsFor(given.labels, weights.network.head.classes);
+  const { checkpoint, config = readMetadata(checkpoint.metadata) } =
+    given.weights instanceof Uint8Array ? { checkpoint: parseCheckpoint(given.weights) } : await readPlace(given, given.weights);
+  const named = given.architecture ?? config?.architecture;
+  const origin = { ...detectSource(checkpoint, named), ...conventionsOf(config) };
+  const weights = mapWeights(checkpoint, networkOf(given, named, origin));
+  warn(given, config, origin);
+  const recipe = checkRecipe(given.recipe, applyConfig(config, recipeFor(weights.network, origin)));
+  const labels = labelsFor(given.labels, config, weights.network.head.classes);
   const session = await openSession(native, weights, recipe, given);
   return new EfficientNet({ session, labels, facts: factsOf(weights.network, origin, recipe) });
 }
 
 // ---- options ------------------------------------------------------------------------------------------
 
-interface CheckedLoad extends LoadOptions {
-  readonly weights: string | URL | Uint8Array | undefined;
+interface CheckedLoad extends Omit<LoadOptions, 'weights' | 'integrity'> {
+  readonly weights: WeightsPlace | Uint8Array;
   readonly threads: number;
+  readonly integrity: ReturnType<typeof parseIntegrity> | undefined;
 }
 
 function checkLoad(source: unknown, options: LoadOptions | undefined): CheckedLoad {
@@ -102,33 +120,44 @@ function checkLoad(source: unknown, options: LoadOptions | undefined): CheckedLo
   if (given === undefined) throw invalidArgument('load', "a model's name or an options object", given);
   // Copied, so that a getter runs once and what was checked is what is used.
   const o = { ...checkOptions<LoadOptions>('the load options', given, known) };
-  if (typeof source === 'string' && o.architecture !== undefined) {
+  const repository = typeof source === 'string' && looksLikeRepository(source) ? placeOfName(source) : undefined;
+  if (typeof source === 'string' && o.architecture !== undefined && repository === undefined) {
     throw invalidArgument('architecture', 'no second name beside the first argument of load', o.architecture);
   }
-  const architecture = typeof source === 'string' ? source : o.architecture;
-  if (architecture === undefined && o.weights === undefined) {
+  if (repository !== undefined && o.weights !== undefined) {
+    throw invalidArgument('weights', 'nothing beside a repository as the first argument of load', o.weights);
+  }
+  const architecture = typeof source === 'string' && repository === undefined ? source : o.architecture;
+  if (architecture === undefined && o.weights === undefined && repository === undefined) {
     throw new EfficientNetError('ERR_INVALID_ARGUMENT', "Expected architecture or weights in the load options, for example { architecture: 'b0' }");
   }
   if (architecture !== undefined) resolveName(checkString('architecture', architecture));
-  return { ...o, architecture, weights: checkWeights(o.weights), ...checkRunning(o), ...checkConventions(o) };
+  const weights = repository ?? (o.weights === undefined ? placeOfName(architecture ?? '') : checkWeights(o.weights));
+  return { ...o, architecture, weights, ...checkFetching(o, weights), ...checkRunning(o), ...checkConventions(o) };
 }
 
-function checkWeights(weights: unknown): string | URL | Uint8Array | undefined {
-  const text = typeof weights === 'string' || weights instanceof URL ? String(weights) : '';
-  if (/^(https?|data|blob|ftp):/i.test(text)) {
-    const message = `Expected a path, a file URL or a file's bytes for weights but received the URL ${text.slice(0, 80)}; download it first`;
-    throw new EfficientNetError('ERR_INVALID_ARGUMENT', message);
-  }
-  if (weights === undefined || (typeof weights === 'string' && weights !== '') || weights instanceof URL) return weights;
+function checkWeights(weights: unknown): WeightsPlace | Uint8Array {
+  if ((typeof weights === 'string' && weights !== '') || weights instanceof URL) return placeOf(weights);
   if (types.isUint8Array(weights)) return weights instanceof Uint8Array ? weights : new Uint8Array(weights); // another realm's
   if (types.isAnyArrayBuffer(weights)) return new Uint8Array(weights);
-  throw invalidArgument('weights', "a path, a file URL or a file's bytes", weights);
+  throw invalidArgument('weights', "a path, a file URL, an http or https address, or a file's bytes", weights);
+}
+
+function checkFetching(o: Partial<LoadOptions>, weights: WeightsPlace | Uint8Array) {
+  const kind = weights instanceof Uint8Array ? 'bytes' : weights.kind;
+  if (o.offline !== undefined) checkBoolean('offline', o.offline);
+  if (o.update !== undefined) checkBoolean('update', o.update);
+  if (o.file !== undefined && kind !== 'path' && kind !== 'repository') throw invalidArgument('file', 'a folder or a repository as weights beside it', o.file);
+  if (o.integrity !== undefined && kind !== 'path' && kind !== 'address') throw invalidArgument('integrity', 'a path or an address as weights beside it', o.integrity);
+  return {
+    file: o.file === undefined ? undefined : checkString('file', o.file),
+    integrity: o.integrity === undefined ? undefined : parseIntegrity(o.integrity),
+  };
 }
 
 function checkRunning(o: Partial<LoadOptions>) {
   if (o.signal !== undefined && !(o.signal instanceof AbortSignal)) throw invalidArgument('signal', 'an AbortSignal', o.signal);
   if (o.onProgress !== undefined && typeof o.onProgress !== 'function') throw invalidArgument('onProgress', 'a function', o.onProgress);
-  if (o.offline !== undefined) checkBoolean('offline', o.offline);
   return {
     threads: o.threads === undefined ? addon().cpu().cores : checkInteger('threads', o.threads, 1, kMaxThreads),
     isa: o.isa === undefined ? undefined : checkOneOf<Isa>('isa', o.isa, ['scalar', 'avx2', 'avx512', 'neon']),
@@ -142,8 +171,12 @@ function checkConventions(o: Partial<LoadOptions>) {
   };
 }
 
-function labelsFor(labels: unknown, classes: number): readonly string[] | undefined {
-  if (labels === undefined) return classes === imagenetLabels.length ? imagenetLabels : undefined;
+function labelsFor(labels: unknown, config: CheckpointConfig | undefined, classes: number): readonly string[] | undefined {
+  if (labels === undefined) {
+    // Names of another number of classes are those of another classifier.
+    if (config?.labels?.length === classes) return config.labels;
+    return classes === imagenetLabels.length ? imagenetLabels : undefined;
+  }
   if (!Array.isArray(labels)) throw invalidArgument('labels', 'an array of strings', labels);
   const names = Array.from<unknown>(labels); // a copy in which holes are undefined
   names.forEach((name, i) => {
@@ -155,17 +188,29 @@ function labelsFor(labels: unknown, classes: number): readonly string[] | undefi
 
 // ---- steps --------------------------------------------------------------------------------------------
 
-async function readFile({ architecture, weights, signal, onProgress, offline }: CheckedLoad): Promise<Checkpoint> {
-  const path = weights ?? (await resolveModel(resolveName(architecture ?? '').architecture.name, { signal, onProgress, offline }));
+async function readPlace(given: CheckedLoad, place: WeightsPlace): Promise<{ checkpoint: Checkpoint; config?: CheckpointConfig }> {
+  const { signal, onProgress, offline, update, file, integrity } = given;
+  const named = given.architecture !== undefined;
+  const { path, config } = await locate(place, { signal, onProgress, offline, update, file, integrity, named });
   signal?.throwIfAborted();
   const checkpoint = await readCheckpoint(path);
   signal?.throwIfAborted();
-  return checkpoint;
+  return config === undefined ? { checkpoint } : { checkpoint, config };
 }
 
-/** The architecture asked for, or the one whose shapes the checkpoint has, under the checkpoint's conventions. */
-function networkOf(given: CheckedLoad, origin: CheckpointSource): Network {
-  const name = given.architecture ?? origin.architecture;
+/** What a configuration says of them wins over what the tensors' names imply. */
+function conventionsOf(config: CheckpointConfig | undefined): Partial<CheckpointSource> {
+  const { padding, batchNormEpsilon } = config ?? {};
+  return {
+    ...(padding === undefined ? {} : { padding }),
+    ...(batchNormEpsilon === undefined ? {} : { batchNormEpsilon }),
+    ...(config?.architecture === undefined ? {} : { certain: true }),
+  };
+}
+
+/** The architecture that is named, or the one whose shapes the checkpoint has, under the checkpoint's conventions. */
+function networkOf(given: CheckedLoad, named: string | undefined, origin: CheckpointSource): Network {
+  const name = named ?? origin.architecture;
   if (name === undefined) {
     throw new EfficientNetError('ERR_WEIGHTS_MISMATCH', "The checkpoint's shapes fit no known network: name it with architecture");
   }
@@ -177,12 +222,16 @@ function networkOf(given: CheckedLoad, origin: CheckpointSource): Network {
 }
 
 /** A wrong guess shows in no accuracy figure, only in the logits, so it must not pass silently. */
-function warnOfGuess(given: CheckedLoad, origin: CheckpointSource): void {
+function warn(given: CheckedLoad, config: CheckpointConfig | undefined, origin: CheckpointSource): void {
+  const emit = (message: string): void => process.emitWarning(message, { type: 'EfficientNetWarning', code: 'EFFICIENTNET_SIMD_GUESS' });
+  for (const { message, option } of config?.notes ?? []) {
+    const decided = option === 'recipe' ? given.recipe : given.recipe?.[option];
+    if (decided === undefined) emit(`${message}; the option ${option === 'recipe' ? option : `recipe.${option}`} decides`);
+  }
   if (origin.certain || (given.padding !== undefined && given.batchNormEpsilon !== undefined)) return;
-  process.emitWarning(
+  emit(
     `timm's tensor names leave open how a network pads: taking ${origin.padding} padding and epsilon ${origin.batchNormEpsilon}. ` +
       "Name the architecture as timm does, 'efficientnet_b0' or 'tf_efficientnet_b0', or give padding and batchNormEpsilon",
-    { type: 'EfficientNetWarning', code: 'EFFICIENTNET_SIMD_GUESS' },
   );
 }
 

@@ -60,7 +60,7 @@ const imageNetStd: Rgb = [0.229, 0.224, 0.225];
 type Row = readonly [size: number, cropFraction: number];
 
 /** The crop fraction that makes floor(size / fraction) exactly `resized`. */
-function fractionOf(size: number, resized: number): number {
+export function fractionOf(size: number, resized: number): number {
   const fraction = size / resized;
   // The division may have been rounded up, and the floor would then lose a pixel; one step down of a
   // number below 1 is enough.

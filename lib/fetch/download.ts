@@ -64,11 +64,15 @@ export async function askHead(what: Omit<Download, 'limit' | 'length' | 'onProgr
 /** A file that grows by what arrives. */
 export interface Growing {
   readonly handle: FileHandle;
-  readonly path: string;
+  path: string;
   /** Bytes that it holds and that are believed; kept up to date. */
   bytes: number;
   /** Strong ETag of what it holds a part of; without one the length and a later hash must do. */
   etag?: string | undefined;
+  /** The whole length, as soon as it is known. */
+  total?: number | undefined;
+  /** Called when the content begins anew, with `etag` already that of the new content. */
+  begun?(): Promise<void>;
 }
 
 /** 'unchanged': the server answered 304 to the caller's If-None-Match. */
@@ -109,12 +113,14 @@ async function attemptFile(what: Download, file: Growing, timing: Timing): Promi
     if (response.statusCode === 200) {
       await restart(file);
       file.etag = strongEtag(response.headers);
+      await file.begun?.();
     } else {
       await checkContentRange(response, file, what);
     }
     checkAnnounced(response, file.bytes, what);
-    const whole = what.length === undefined ? undefined : what.length - file.bytes;
-    for await (const chunk of bodyOf(response, whole)) {
+    const announced = response.headers['content-length'];
+    file.total = what.length ?? (announced === undefined ? undefined : file.bytes + Number(announced));
+    for await (const chunk of bodyOf(response, what.length, file.bytes)) {
       checkTotal(file.bytes + chunk.length, what);
       await write(file, chunk);
       arrived(chunk.length);

@@ -179,11 +179,15 @@ function retryAfter(header: string | undefined): number | undefined {
   return Number.isNaN(until) ? undefined : Math.max(0, until);
 }
 
-/** The body of an answer, piece by piece; a connection that ends early is a Failure. */
-export async function* bodyOf(response: IncomingMessage, expected: number | undefined): AsyncGenerator<Buffer, void> {
-  let total = 0;
+/**
+ * The body of an answer, piece by piece; a connection that ends early is a Failure. `have` bytes came
+ * before it, and with it there are to be `expected`.
+ */
+export async function* bodyOf(response: IncomingMessage, expected: number | undefined, have: number = 0): AsyncGenerator<Buffer, void> {
+  let total = have;
   const endedEarly = (cause?: unknown): Failure => {
-    const whole = expected ?? response.headers['content-length'] ?? 'unknown';
+    const announced = response.headers['content-length'];
+    const whole = expected ?? (announced === undefined ? 'unknown' : have + Number(announced));
     return new Failure(`the connection ended after ${total} of ${whole} bytes`, { retry: true, cause });
   };
   const chunks = response[Symbol.asyncIterator]();

@@ -3,13 +3,14 @@
 // content, never by the file's name. The readers themselves are beside this file.
 
 import { constants } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { open, readlink, type FileHandle } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describeValue, invalidArgument } from '../check.js';
 import { EfficientNetError } from '../errors.js';
 import { invalidCheckpoint } from './bytes.js';
 import { looksLikeSafetensors, readSafetensors } from './safetensors.js';
+import { assembleSafetensors, looksLikeSafetensorsIndex, readSafetensorsIndex } from './safetensors-index.js';
 import { looksLikeZip } from './zip.js';
 import { assembleTfjsGraph, looksLikeJson, parseTfjsModel } from './tfjs-graph.js';
 import type { Checkpoint, CheckpointFormat } from './tensor.js';
@@ -33,6 +34,10 @@ export async function readCheckpoint(source: string | URL | Uint8Array): Promise
   try {
     const bytes = await readWholeFile(path, Infinity, (start) => void detectFormat(start));
     if (detectFormat(bytes) !== 'tfjs-graph') return parseCheckpoint(bytes);
+    if (looksLikeSafetensorsIndex(bytes)) {
+      const index = readSafetensorsIndex(bytes);
+      return assembleSafetensors(index, await readShards(dirname(path), index.names, Infinity));
+    }
     const model = parseTfjsModel(bytes);
     const shards = await readShards(dirname(path), model.groups.flatMap((group) => group.paths), model.weightBytes);
     return assembleTfjsGraph(model, shards);
@@ -146,11 +151,23 @@ function allocate(size: number): Uint8Array {
   }
 }
 
+/** Reads a file that another file names. It must lie in the folder itself, or where a hub's cache keeps its content. */
+async function readInside(folder: string, name: string, limit: number): Promise<Uint8Array> {
+  const path = join(folder, name);
+  const link = await readlink(path).catch(() => undefined);
+  const target = link === undefined ? path : resolve(folder, link);
+  const allowed = [resolve(folder), ...(basename(dirname(resolve(folder))) === 'snapshots' ? [resolve(folder, '..', '..', 'blobs')] : [])];
+  if (link !== undefined && !allowed.includes(dirname(target))) {
+    throw new EfficientNetError('ERR_FILE', 'Expected a file of the same folder but this is a link to another place');
+  }
+  return readWholeFile(path, limit, () => undefined);
+}
+
 async function readShards(folder: string, names: readonly string[], expected: number): Promise<Map<string, Uint8Array>> {
   const shards = new Map<string, Uint8Array>();
   let left = expected;
   for (const name of names) {
-    const bytes = await readWholeFile(join(folder, name), left, () => undefined).catch((error: unknown) => {
+    const bytes = await readInside(folder, name, left).catch((error: unknown) => {
       throw error instanceof EfficientNetError ? new EfficientNetError(error.code, `shard ${name}: ${error.message}`, { cause: error }) : error;
     });
     left -= bytes.length;

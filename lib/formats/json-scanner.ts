@@ -121,6 +121,25 @@ export class JsonScanner {
     return text;
   }
 
+  /** Passes over a value of any kind; objects and arrays nest at most `depth` deep. */
+  skip(depth: number = 32): void {
+    const offset = this.offset;
+    if (depth === 0) this.fail('Malformed JSON: nested too deeply');
+    const next = this.#bytes[this.#position];
+    if (next === kQuote) return void this.string();
+    if (next === 0x7b) return this.object(() => this.skip(depth - 1));
+    if (this.accept('[')) {
+      if (this.accept(']')) return;
+      do this.skip(depth - 1);
+      while (this.accept(','));
+      return this.expect(']');
+    }
+    const start = this.#position;
+    for (let byte = next; byte !== undefined && /[-+.\w]/.test(String.fromCharCode(byte)); byte = this.#bytes[this.#position]) this.#position++;
+    const text = String.fromCharCode(...this.#bytes.subarray(start, Math.min(this.#position, start + 100)));
+    if (!/^(true|false|null|-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?)$/.test(text)) this.fail(`Malformed JSON: expected a value but found ${this.#found()}`, offset);
+  }
+
   /** After the last value: nothing but spaces may follow. */
   end(): void {
     for (; this.#position < this.#bytes.length; this.#position++) {

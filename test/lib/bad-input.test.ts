@@ -105,9 +105,10 @@ describe('bad options of load', () => {
     await refused({ recipe: { mean: [3e38, 0, 0], std: [1e-30, 1, 1] } }, /mean\[0\] is 3e\+38/);
   });
 
-  it('weights by URL', async () => {
-    await refused({ weights: 'https://example.org/b0.safetensors' }, /the URL https:\/\/example\.org\/b0\.safetensors; download it first/);
-    await refused({ weights: new URL('http://example.org/b0.pth') }, /download it first/);
+  it('weights by an address of another kind', async () => {
+    await refused({ weights: 'data:application/octet-stream;base64,AAAA' }, /http or https address.*"data:\.\.\."/);
+    await refused({ weights: new URL('ftp://user:secret@example.org/b0.pth') }, /"ftp:\.\.\."/);
+    await refused({ weights: 'hf-hub:no-owner' }, /owner\/name@revision/);
   });
 
   it('a getter is asked once', async () => {

@@ -149,14 +149,14 @@ describe('cache', () => {
   it('notices a change after a file was once found whole', async () => {
     const path = join(home, 'whole');
     const bytes = Buffer.from('whole content');
-    const expected = { path, bytes: bytes.length, sha256: sha256(bytes) };
+    const expected = { path, bytes: bytes.length, digest: { algorithm: 'sha256', hex: sha256(bytes) } } as const;
     assert.deepEqual(await checkFile(expected), { state: 'missing' });
     writeFileSync(path, bytes);
     assert.deepEqual(await checkFile(expected), { state: 'valid' });
     assert.deepEqual(await checkFile(expected), { state: 'valid' });
     writeFileSync(path, 'Whole content');
     const changed = await checkFile(expected);
-    assert.ok(changed.state === 'damaged' && changed.found.includes(expected.sha256));
+    assert.ok(changed.state === 'damaged' && changed.found.includes(expected.digest.hex));
     truncateSync(path, 3);
     const shorter = await checkFile(expected);
     assert.ok(shorter.state === 'damaged' && shorter.found.includes('3 bytes'));
