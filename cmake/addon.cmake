@@ -23,12 +23,14 @@ endif()
 # SHARED, not MODULE: cmake-js puts the linker flags that macOS and Windows need into the former.
 add_library(efficientnet_simd SHARED
   native/node/addon.cc
+  native/node/convolution_bench.cc
   native/node/job.cc
   native/node/kernel_bench.cc
   native/node/report.cc
   native/node/runner.cc
   native/node/session.cc
   native/node/values.cc
+  native/node/vector_bench.cc
   ${CMAKE_JS_SRC})
 set_target_properties(efficientnet_simd PROPERTIES PREFIX "" SUFFIX ".node")
 if(NOT CMAKE_LIBRARY_OUTPUT_DIRECTORY AND NOT CMAKE_RUNTIME_OUTPUT_DIRECTORY)

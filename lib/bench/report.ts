@@ -5,6 +5,7 @@
 import { basename } from 'node:path';
 
 import { details, figure, formatPlain, html, page, paragraphs, table, type BarChart, type Content, type Section, type Series, type XyChart } from '../report/index.js';
+import type { KernelsBench, KernelTime } from './kernels.js';
 import type { LayerKind, LayerTime } from './layers.js';
 import type { Bandwidth } from './machine.js';
 import type { ModelBench } from './model-bench.js';
@@ -48,6 +49,72 @@ export function modelReport(result: ModelBench, command: string): string {
         `Middle half of the runs within ${percent(result.spread, 1)} of the median.`,
       html`Measured with <code>${command}</code>. Weights: ${result.weights.kind === 'random' ? 'made up, which leaves the time as it is' : basename(result.weights.path)}.`,
     ),
+  });
+}
+
+/** The same for single kernels. */
+export function kernelsReport(result: KernelsBench, command: string): string {
+  const { isa, peak, machine, kernels } = result;
+  const networks = [...new Set(kernels.flatMap(({ layers }) => Object.keys(layers)))];
+  const heavy = kernels.filter(({ microseconds }) => microseconds.median >= 10);
+  return page({
+    title: `Kernels of ${networks.join(' and ')}`,
+    lead: `${kernels.length} kernels and shapes on one thread with ${isa}, against ${peak.gflops.toFixed(1)} GFLOP/s that one core was measured to do at most.`,
+    sections: [
+      ...doubt(result),
+      { title: 'Roofline', content: figure(kernelRoofline(kernels, peak.gflops), 'Each point is a kernel on the shape of a layer, its operands in a cache if they fit. The dotted line is the peak of multiply-adds from registers.', 0.62) },
+      {
+        title: 'Share of the peak',
+        content: figure(
+          {
+            title: 'Share of the multiply-add peak of each kernel that takes 10 microseconds or more',
+            categories: heavy.map(({ label }) => label),
+            axis: { title: 'percent of the peak', max: 100, format: (value) => String(Math.round(value)) },
+            series: [{ name: isa, values: heavy.map(({ peakFraction }) => 100 * peakFraction) }],
+          },
+          'Kernels that take at least 10 microseconds a call.',
+        ),
+      },
+      { title: 'Every kernel', content: kernelTable(kernels, networks) },
+    ],
+    footer: paragraphs(`${machine.cpu || 'unnamed processor'}, ${machine.cores} cores, ${machine.platform}, Node ${machine.node}.`, html`Measured with <code>${command}</code>.`),
+  });
+}
+
+/** \`gemm\` of \`gemm_f32_14x32_avx512\`: kernels of one kind share a colour. */
+function kernelKind(name: string): string {
+  return name.split('_f32')[0] ?? name;
+}
+
+function kernelRoofline(kernels: readonly KernelTime[], peak: number): XyChart {
+  const kinds = [...new Set(kernels.map(({ kernel }) => kernelKind(kernel)))];
+  return {
+    title: 'Speed of each kernel against its arithmetic intensity',
+    x: { title: 'FLOP per byte of operands', scale: 'log', format: formatPlain },
+    y: { title: 'GFLOP/s', scale: 'log', format: formatPlain },
+    series: kinds.map((kind) => ({
+      name: kind,
+      points: kernels.filter(({ kernel }) => kernelKind(kernel) === kind).map(({ label, gflops, gigabytesPerSecond }) => ({
+        x: gflops / gigabytesPerSecond,
+        y: gflops,
+        title: `${label}: ${gflops.toFixed(1)} GFLOP/s`,
+      })),
+    })),
+    rules: [{ y: peak, label: `peak ${peak.toFixed(0)} GFLOP/s` }],
+  };
+}
+
+function kernelTable(kernels: readonly KernelTime[], networks: readonly string[]): Content {
+  return table({
+    columns: [
+      { title: 'kernel' }, { title: 'shape' }, ...networks.map((title) => ({ title, align: 'right' } as const)), { title: 'µs', align: 'right' },
+      { title: 'GFLOP/s', align: 'right' }, { title: 'of peak', align: 'right' }, { title: 'GB/s', align: 'right' },
+    ],
+    rows: kernels.map((kernel) => [
+      kernel.kernel, kernel.label, ...networks.map((name) => String(kernel.layers[name] ?? '')),
+      rounded(kernel.microseconds.median, kernel.microseconds.median < 10 ? 3 : 1, kernel), rounded(kernel.gflops, 1, kernel),
+      percent(kernel.peakFraction), rounded(kernel.gigabytesPerSecond, 1, kernel),
+    ]),
   });
 }
 

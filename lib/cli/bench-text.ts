@@ -2,6 +2,7 @@
 // What `bench` writes on a terminal. A measurement that is not to be trusted is rounded to what it is
 // worth and says so first. Measures nothing.
 
+import type { KernelsBench } from '../bench/kernels.js';
 import type { LayerTime } from '../bench/layers.js';
 import type { Bandwidth } from '../bench/machine.js';
 import type { ModelBench } from '../bench/model-bench.js';
@@ -60,6 +61,27 @@ export function showModelBench(result: ModelBench, terminal: Terminal): void {
   );
   if (result.bandwidth !== undefined) showBandwidth(result.bandwidth, terminal);
   if (result.layers !== undefined) showLayers(result.layers, result, terminal);
+}
+
+export function showKernelsBench(result: KernelsBench, terminal: Terminal): void {
+  const { isa, peak, machine, kernels } = result;
+  showVerdict(result, terminal);
+  terminal.out(
+    `${terminal.bold(plural(kernels.length, 'kernel'))}  ${isa}, one thread, peak ${peak.gflops.toFixed(1)} GFLOP/s` +
+      `  ${terminal.dim(`${printable(machine.cpu || 'unnamed processor')}, Node ${machine.node}`)}`,
+  );
+  terminal.out('');
+  const networks = [...new Set(kernels.flatMap(({ layers }) => Object.keys(layers)))];
+  terminal.table(
+    [{ title: 'kernel' }, { title: 'shape' }, ...networks.map((title) => ({ title, align: 'right' } as const)),
+      { title: 'microseconds', align: 'right' }, { title: 'GFLOP/s', align: 'right' }, { title: 'of peak', align: 'right' }, { title: 'GB/s', align: 'right' }],
+    kernels.map((kernel) => [
+      kernel.kernel, kernel.label, ...networks.map((name) => String(kernel.layers[name] ?? '')),
+      figure(kernel.microseconds.median, kernel.microseconds.median < 10 ? 3 : 1, kernel), figure(kernel.gflops, 1, kernel),
+      `${figure(100 * kernel.peakFraction, 0, kernel)} %`, figure(kernel.gigabytesPerSecond, 1, kernel),
+    ]),
+  );
+  terminal.out(terminal.dim('Operands lie in a cache if they fit. Below the network: the layers of that shape it has. ~: the samples disagree'));
 }
 
 function showBandwidth(levels: readonly Bandwidth[], terminal: Terminal): void {

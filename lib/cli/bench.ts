@@ -2,11 +2,12 @@
 // `efficientnet-simd bench`: how fast a network, its layers or single kernels are here, and whether
 // the figures may be believed. Reads the options; lib/bench measures.
 
+import type { KernelsBench } from '../bench/kernels.js';
 import type { ModelBench } from '../bench/model-bench.js';
 import { writeAtomic } from '../cache.js';
 import { buildNetwork } from '../network.js';
 import { Activity } from './activity.js';
-import { showModelBench } from './bench-text.js';
+import { showKernelsBench, showModelBench } from './bench-text.js';
 import { defaultModel, modelOptions, UsageError, type Command, type Values } from './command.js';
 import { outputTarget } from './output-file.js';
 import { printable, type Terminal } from './terminal.js';
@@ -18,6 +19,9 @@ const MOST_THREADS = 1024;
 const MOST_SECONDS = 3600;
 const LARGEST_SIDE = 4096;
 const DEFAULT_SECONDS = 3;
+/** For each kernel, of which there are more than a hundred. */
+const KERNEL_SECONDS = 0.3;
+const KERNEL_NETWORKS = ['b0', 'b4'];
 const ISAS = ['scalar', 'avx2', 'avx512', 'neon'] as const;
 
 export const bench: Command = {
@@ -33,8 +37,9 @@ export const bench: Command = {
     size: { value: 'N', help: 'height and width in pixels (default: the model\'s)' },
     threads: { value: 'N', help: 'threads to use (default 1)' },
     isa: modelOptions['isa'] ?? { help: '' },
-    seconds: { value: 'N', help: `how long to sample (default ${DEFAULT_SECONDS})` },
+    seconds: { value: 'N', help: `how long to sample (default ${DEFAULT_SECONDS}; each kernel ${KERNEL_SECONDS})` },
     layers: { help: 'time each step of the network too' },
+    kernels: { help: 'measure each kernel on the shapes of b0 and b4, or of --model' },
     html: { value: 'FILE', help: 'write a report with a roofline picture; implies --layers' },
   },
   examples: [
@@ -42,9 +47,31 @@ export const bench: Command = {
     'bench --model b4 --threads 2 --layers',
     'bench --isa avx2 --json',
     'bench --model b0 --html report.html',
+    'bench --kernels --isa avx2',
   ],
-  run: (values, terminal) => runModel(values, terminal),
+  run: (values, terminal) => {
+    const mode = MODES.find((each) => values.has(each)) ?? 'model';
+    refuseStrangers(mode, values);
+    return runners[mode](values, terminal);
+  },
 };
+
+/** What is measured; without one of these switches a network. */
+const MODES = ['kernels'] as const;
+type Mode = (typeof MODES)[number] | 'model';
+
+const runners: Readonly<Record<Mode, (values: Values, terminal: Terminal) => Promise<number>>> = { model: runModel, kernels: runKernels };
+
+/** Options that mean something beside each switch. */
+const companions: Readonly<Record<Mode, readonly string[]>> = {
+  model: ['model', 'weights', 'random', 'size', 'threads', 'isa', 'seconds', 'layers', 'html'],
+  kernels: ['model', 'isa', 'seconds', 'html'],
+};
+
+function refuseStrangers(mode: Mode, values: Values): void {
+  const stranger = Object.keys(bench.options).find((name) => name !== mode && values.has(name) && !companions[mode].includes(name));
+  if (stranger !== undefined) throw new UsageError(`--${stranger} means nothing beside --${mode}: leave one of them out`);
+}
 
 async function runModel(values: Values, terminal: Terminal): Promise<number> {
   const weights = values.text('weights');
@@ -79,6 +106,30 @@ async function runModel(values: Values, terminal: Terminal): Promise<number> {
   }
   if (values.has('json')) terminal.json(result);
   else showModelBench(result, terminal);
+  if (target !== undefined && !values.has('json')) terminal.out(`\nreport: ${printable(target)}`);
+  return result.trustworthy ? 0 : UNTRUSTWORTHY;
+}
+
+async function runKernels(values: Values, terminal: Terminal): Promise<number> {
+  const name = values.text('model');
+  const networks = (name === undefined ? KERNEL_NETWORKS : [name]).map((each) => buildNetwork(each));
+  const html = values.text('html');
+  const options = { isa: values.choice('isa', ISAS) ?? '', seconds: (values.count('seconds', MOST_SECONDS) ?? 0) || KERNEL_SECONDS } as const;
+  const target = html === undefined ? undefined : await outputTarget(html);
+  const activity = new Activity(terminal.live);
+  let result: KernelsBench;
+  try {
+    const [{ benchKernels }, { kernelUses }] = await Promise.all([import('../bench/kernels.js'), import('../bench/kernel-shapes.js')]);
+    result = await benchKernels(kernelUses(networks), options, activity.update);
+  } finally {
+    activity.end();
+  }
+  if (target !== undefined) {
+    const { kernelsReport } = await import('../bench/report.js');
+    await writeAtomic(target, Buffer.from(kernelsReport(result, commandLine(values))));
+  }
+  if (values.has('json')) terminal.json(result);
+  else showKernelsBench(result, terminal);
   if (target !== undefined && !values.has('json')) terminal.out(`\nreport: ${printable(target)}`);
   return result.trustworthy ? 0 : UNTRUSTWORTHY;
 }

@@ -12,9 +12,10 @@ namespace effnet::node {
 // kernel reads it. `run` blocks until the iterations are done. What the description holds besides
 // `isa` and `kernel` depends on the kernel:
 //   gemm               m, n, k, activation, residual     m pixels, k to n channels
-//   gemm_pool          m, n, k, activation
+//   gemm_pool          m, n, k, activation              the same kernel, summing over the pixels
 //   stem               height, width, n, activation      of the output; 3 channels in
 //   depthwise          kernelSize, stride, channels, height, width, activation; of the output
+//   conv               kernelSize, stride, height, width, n, k, activation; k to n channels, size of the output
 //   gemv               n, k, activation
 //   mean, gate_map     channels, height, width
 //   gate_weights       n, k

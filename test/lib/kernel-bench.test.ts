@@ -9,12 +9,16 @@ import { addon, type Isa, type KernelShape } from '../../lib/binding.js';
 const shapes: readonly (readonly [shape: KernelShape, name: RegExp, flops: number, floats: number])[] = [
   [{ kernel: 'gemm', m: 49, n: 24, k: 10, activation: 'swish' }, /^gemm_f32_/, 2 * 49 * 24 * 10, 49 * 10 + 240 + 24 + 49 * 24],
   [{ kernel: 'gemm', m: 1, n: 1, k: 1, activation: 'none', residual: true }, /^gemm_f32_/, 2, 5],
-  [{ kernel: 'gemm_pool', m: 49, n: 40, k: 17, activation: 'relu6' }, /^gemm_pool_f32_/, 2 * 49 * 40 * 17, 49 * 17 + 680 + 40 + 40],
+  [{ kernel: 'gemm_pool', m: 49, n: 40, k: 17, activation: 'relu6' }, /^gemm_f32_/, 2 * 49 * 40 * 17, 49 * 17 + 680 + 40 + 40],
   [{ kernel: 'stem', height: 5, width: 7, n: 32, activation: 'swish' }, /^stem_f32_k3s2/, 2 * 35 * 27 * 32, 11 * 45 + 864 + 32 + 1120],
   [{ kernel: 'depthwise', kernelSize: 3, stride: 1, channels: 20, height: 9, width: 9, activation: 'swish' },
     /^depthwise_f32_k3s1/, 2 * 81 * 9 * 20, 121 * 20 + 180 + 20 + 1620],
   [{ kernel: 'depthwise', kernelSize: 5, stride: 2, channels: 1, height: 1, width: 1, activation: 'none' },
     /^depthwise_f32_k5s2/, 50, 25 + 25 + 1 + 1],
+  [{ kernel: 'depthwise', kernelSize: 7, stride: 2, channels: 2, height: 3, width: 2, activation: 'hard-swish' },
+    /^depthwise_f32_s2/, 2 * 6 * 49 * 2, 11 * 9 * 2 + 98 + 2 + 12],
+  [{ kernel: 'conv', kernelSize: 3, stride: 2, k: 24, n: 48, height: 5, width: 4, activation: 'swish' },
+    /^conv_f32_s2/, 2 * 20 * 9 * 24 * 48, 11 * 9 * 24 + 9 * 24 * 48 + 48 + 20 * 48],
   [{ kernel: 'gemv', n: 1000, k: 1280, activation: 'none' }, /^gemv_f32_/, 2_560_000, 1280 + 1_280_000 + 2000],
   [{ kernel: 'mean', channels: 96, height: 56, width: 56 }, /^mean_f32_/, 96 * 56, 96 * 56 + 96],
   [{ kernel: 'gate_map', channels: 33, height: 7, width: 7 }, /^gate_map_f32_/, 33 * 49, 2 * 33 * 49 + 33],
@@ -56,7 +60,7 @@ describe('kernels for benchmarks', () => {
     [/1 to 65536 for k/, { kernel: 'gemv', isa: '', k: NaN, n: 3, activation: 'none' }],
     [/1 to 67108864 for m/, { kernel: 'gemm', isa: '', m: 2 ** 40, n: 3, k: 3, activation: 'none' }],
     [/activation/, { kernel: 'gemv', isa: '', k: 3, n: 3, activation: 'gelu' }],
-    [/kernelSize/, { kernel: 'depthwise', isa: '', kernelSize: 4, stride: 1, channels: 1, height: 1, width: 1, activation: 'none' }],
+    [/kernelSize/, { kernel: 'depthwise', isa: '', kernelSize: 0, stride: 1, channels: 1, height: 1, width: 1, activation: 'none' }],
     [/1 to 1024 for threads/, { kernel: 'probe_fma', isa: '', threads: 0 }],
   ];
   for (const [message, shape] of wrong) {
