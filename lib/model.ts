@@ -30,9 +30,9 @@ export type Model = EfficientNet;
 
 export interface LoadOptions {
   /**
-   * 'b0' to 'b8' or 'l2', also as torchvision and timm name them; timm's `tf_` prefix chooses
-   * TensorFlow's padding and epsilon. Without it the checkpoint's own configuration decides, and without
-   * one its shapes.
+   * A network of the family: 'b0', 'v2-s', or as torchvision and timm name them. timm's `tf_` prefix
+   * chooses TensorFlow's padding and epsilon, its tag the way images are prepared. Without a name the
+   * checkpoint's own configuration decides, and without one its shapes.
    */
   readonly architecture?: string | undefined;
   /**
@@ -98,7 +98,7 @@ export async function load(source: string | LoadOptions, options?: LoadOptions):
   const origin = { ...detectSource(checkpoint, named), ...conventionsOf(config) };
   const weights = mapWeights(checkpoint, networkOf(given, named, origin));
   warn(given, config, origin);
-  const recipe = checkRecipe(given.recipe, applyConfig(config, recipeFor(weights.network, origin)));
+  const recipe = checkRecipe(given.recipe, applyConfig(config, recipeFor(weights.network, origin, named)));
   const labels = labelsFor(given.labels, config, weights.network.head.classes);
   const session = await openSession(native, weights, recipe, given);
   return new EfficientNet({ session, labels, facts: factsOf(weights.network, origin, recipe) });

@@ -7,19 +7,24 @@ import { weightShape } from './fold.js';
 import type { Checkpoint } from './formats/tensor.js';
 import { blockLayers, headLayers, stemLayer, type LayerSize } from './layers.js';
 import { canonicalSource, tfjsSource } from './naming/folded.js';
+import { kerasSource } from './naming/keras.js';
 import { lukemelasSource } from './naming/lukemelas.js';
 import type { LayerNames, NamingScheme, NamingSource } from './naming/scheme.js';
+import { tensorflowSource } from './naming/tensorflow.js';
 import { timmSource } from './naming/timm.js';
-import { torchvisionSource } from './naming/torchvision.js';
+import { torchvisionSources } from './naming/torchvision.js';
+import { transformersSource } from './naming/transformers.js';
 import { buildNetwork, type Network } from './network.js';
 
 export type { LayerNames, Naming, NamingScheme, NormNames, WeightLayout } from './naming/scheme.js';
 
 /** In the order in which they are tried. */
-const sources: readonly NamingSource[] = [tfjsSource, lukemelasSource, timmSource, torchvisionSource, canonicalSource];
+const sources: readonly NamingSource[] = [
+  tfjsSource, lukemelasSource, timmSource, ...torchvisionSources, transformersSource, kerasSource, tensorflowSource, canonicalSource,
+];
 
-/** The titles of the schemes that are recognised by tensor names, for messages. */
-export const knownSources: readonly string[] = sources.map(({ title }) => title);
+/** How people call the sources, for messages. */
+export const knownSources: readonly string[] = [...new Set(sources.map(({ title }) => title))];
 
 /** The scheme by which the checkpoint names its tensors, or undefined. */
 export function detectNaming(checkpoint: Checkpoint): NamingScheme | undefined {
@@ -82,6 +87,13 @@ function hasLayer(checkpoint: Checkpoint, scheme: NamingScheme, { path, names, s
 
 function classesOf(shape: readonly number[], { layout }: NamingScheme): number | undefined {
   return layout === 'tensorflow' ? shape.at(-1) : shape[0];
+}
+
+/** Outputs of a layer by its weight; undefined where there is none, or none that could be one. */
+export function outputsOf(checkpoint: Checkpoint, scheme: NamingScheme, names: LayerNames): number | undefined {
+  const shape = checkpoint.tensors.get(names.weight)?.shape;
+  const outputs = shape?.length === 2 || shape?.length === 4 ? classesOf(shape, scheme) : undefined;
+  return outputs !== undefined && outputs > 0 && outputs <= 65_536 ? outputs : undefined;
 }
 
 /** Outputs of the checkpoint's classifier; undefined where there is none. */

@@ -84,6 +84,8 @@ export interface Network {
   readonly stem: StemBlock;
   readonly blocks: readonly Block[];
   readonly head: HeadBlock;
+  /** Channels were removed after training: mapWeights takes their counts from the checkpoint. */
+  readonly pruned?: true;
 }
 
 /** Width of the embedding, which is what the classifier sees. */
@@ -92,11 +94,11 @@ export function embeddingSize({ features, hidden }: HeadBlock): number {
 }
 
 export interface NetworkOptions {
-  /** 'same' for a name with timm's `tf_` prefix, else 'symmetric'. */
+  /** What the name says: 'same' with timm's `tf_` prefix, else 'symmetric'. */
   readonly padding?: Padding | undefined;
-  /** 1e-3 for a name with timm's `tf_` prefix, else 1e-5. */
+  /** What the name says: 1e-3 with timm's `tf_` prefix and for some of torchvision's, else 1e-5. */
   readonly batchNormEpsilon?: number | undefined;
-  /** 1000 unless given. */
+  /** What the weights have that the name asks for (21,843 of `.in21k`), 1000 for most. */
   readonly classes?: number | undefined;
 }
 
@@ -112,8 +114,8 @@ export function buildNetwork(source: string | Architecture, options?: NetworkOpt
     'batchNormEpsilon',
     'classes',
   ]);
-  const { architecture, tensorflow } =
-    typeof source === 'string' ? resolveName(source) : { architecture: checkArchitecture(source), tensorflow: false };
+  const named = typeof source === 'string' ? resolveName(source) : undefined;
+  const architecture = named?.architecture ?? checkArchitecture(source as Architecture);
   const { base, width, depth } = architecture;
   const activation = base.activation ?? 'swish';
   const stem = base.fixedStem === true ? base.stem : roundChannels(base.stem, width, base.rounding);
@@ -123,9 +125,9 @@ export function buildNetwork(source: string | Architecture, options?: NetworkOpt
     resolution: architecture.resolution,
     width,
     depth,
-    padding: padding === undefined ? (tensorflow ? 'same' : 'symmetric') : checkOneOf('padding', padding, ['same', 'symmetric']),
+    padding: padding === undefined ? (named?.tensorflow === true ? 'same' : 'symmetric') : checkOneOf('padding', padding, ['same', 'symmetric']),
     batchNormEpsilon:
-      batchNormEpsilon === undefined ? (tensorflow ? 1e-3 : 1e-5) : checkFinite('batchNormEpsilon', batchNormEpsilon, 0, 1),
+      batchNormEpsilon === undefined ? (named?.batchNormEpsilon ?? 1e-5) : checkFinite('batchNormEpsilon', batchNormEpsilon, 0, 1),
     stem: { kind: 'stem', in: 3, out: stem, kernel: 3, stride: 2, activation },
     blocks,
     head: {
@@ -133,10 +135,11 @@ export function buildNetwork(source: string | Architecture, options?: NetworkOpt
       in: blocks[blocks.length - 1]?.out ?? stem,
       features: headChannels(base, width),
       hidden: base.hidden ?? 0,
-      classes: classes === undefined ? 1000 : checkInteger('classes', classes, 1, 1_000_000),
+      classes: classes === undefined ? (named?.published?.recipe.classes ?? 1000) : checkInteger('classes', classes, 1, 1_000_000),
       activation,
       hiddenActivation: activation,
     },
+    ...(named?.pruned === true ? { pruned: true } : {}),
   };
 }
 

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a checkpoint wants its images: size, resize, crop and normalisation. The recipe belongs to the
-// checkpoint and not to the architecture, so the tables here go by source. No pixels are touched here.
+// checkpoint and not to the architecture: what is published is in published/, by source. No pixels are
+// touched here.
 
 import { checkFinite, checkInteger, checkOneOf, checkOptions, invalidArgument } from './check.js';
-import { EfficientNetError } from './errors.js';
+import { resolveName } from './names.js';
 import type { Network } from './network.js';
+import { fractionOf, imageNet, type Normalisation, type PublishedModels, type PublishedRecipe } from './published/model.js';
+import { timmModels } from './published/timm.js';
+import { torchvisionModels } from './published/torchvision.js';
 import type { CheckpointSource } from './source.js';
 
 /**
@@ -44,105 +48,78 @@ export interface RecipeOptions {
   readonly std?: readonly number[] | undefined;
 }
 
-/**
- * Where a checkpoint was trained or published: timm's own, timm's `tf_` ports, lukemelas's
- * EfficientNet-PyTorch, torchvision, or TensorFlow Hub's TensorFlow.js graph.
- */
-export type RecipeSource = 'timm' | 'timm-tf' | 'lukemelas' | 'torchvision' | 'tfjs';
-
-const recipeSources: readonly RecipeSource[] = ['timm', 'timm-tf', 'lukemelas', 'torchvision', 'tfjs'];
-
 const maxSide = 4096;
 
-const imageNetMean: Rgb = [0.485, 0.456, 0.406];
-const imageNetStd: Rgb = [0.229, 0.224, 0.225];
-
-type Row = readonly [size: number, cropFraction: number];
-
-/** The crop fraction that makes floor(size / fraction) exactly `resized`. */
-export function fractionOf(size: number, resized: number): number {
-  const fraction = size / resized;
-  // The division may have been rounded up, and the floor would then lose a pixel; one step down of a
-  // number below 1 is enough.
-  return Math.floor(size / fraction) === resized ? fraction : fraction - 2 ** -53;
-}
-
-const resizedTo = (size: number, resized: number): Row => [size, fractionOf(size, resized)];
-
-// Sizes and crops as published: timm's model configurations (the literal crop fractions), torchvision's
-// presets (resize, crop), and for lukemelas crops 32 pixels smaller than the resized short side.
-const tables: Readonly<Record<RecipeSource, Readonly<Record<string, Row>>>> = {
-  timm: { b0: [224, 0.875], b1: [224, 0.875], b2: [256, 0.875], b3: [288, 0.875], b4: [320, 0.875] },
-  'timm-tf': {
-    b0: [224, 0.875],
-    b1: [240, 0.882],
-    b2: [260, 0.89],
-    b3: [300, 0.904],
-    b4: [380, 0.922],
-    b5: [456, 0.934],
-    b6: [528, 0.942],
-    b7: [600, 0.949],
-  },
-  lukemelas: {
-    b0: resizedTo(224, 256),
-    b1: resizedTo(240, 272),
-    b2: resizedTo(260, 292),
-    b3: resizedTo(300, 332),
-    b4: resizedTo(380, 412),
-    b5: resizedTo(456, 488),
-    b6: resizedTo(528, 560),
-    b7: resizedTo(600, 632),
-  },
-  torchvision: {
-    b0: resizedTo(224, 256),
-    b1: resizedTo(240, 256),
-    b2: resizedTo(288, 288),
-    b3: resizedTo(300, 320),
-    b4: resizedTo(380, 384),
-    b5: resizedTo(456, 456),
-    b6: resizedTo(528, 528),
-    b7: resizedTo(600, 600),
-  },
-  tfjs: { b0: [224, 0.875] },
+const normalisations: Readonly<Record<Normalisation, { readonly mean: Rgb; readonly std: Rgb }>> = {
+  imagenet: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+  half: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+  unit: { mean: [0, 0, 0], std: [1, 1, 1] },
+  'bytes-128': { mean: [128 / 255, 128 / 255, 128 / 255], std: [128 / 255, 128 / 255, 128 / 255] },
+  'bytes-127': { mean: [127 / 255, 127 / 255, 127 / 255], std: [128 / 255, 128 / 255, 128 / 255] },
 };
 
 /** Bicubic centre crop of size / (size + 32) with ImageNet's mean and std: what most checkpoints use. */
 export function standardRecipe(size: number): Recipe {
   const side = checkInteger('size', size, 1, maxSide);
-  return imageNetRecipe(side, fractionOf(side, side + 32));
+  return published(imageNet(side, fractionOf(side, side + 32)));
+}
+
+/** A published recipe as the image preparation takes it. */
+export function published({ size, cropFraction, squash, filter, normalisation }: PublishedRecipe): Recipe {
+  const crop = squash === true ? 'squash' : 'center';
+  return { height: size, width: size, crop, cropFraction, filter: filter ?? 'bicubic', ...normalisations[normalisation] };
 }
 
 /**
- * The published recipe of `architecture` ('b0' to 'b7') from `source`. Throws ERR_INVALID_ARGUMENT
- * for an unknown source, ERR_UNSUPPORTED where that source has no such network.
+ * The recipe of a checkpoint: that of the weights that `name`, the user's for the architecture, asks for
+ * where they are of the checkpoint's source, else the source's default for the architecture, else the
+ * standard one. What a checkpoint's own configuration says comes before it (config/).
  */
-export function namedRecipe(source: RecipeSource, architecture: string): Recipe {
-  const table = tables[checkOneOf('source', source, recipeSources)];
-  const row = Object.hasOwn(table, architecture) ? table[architecture] : undefined;
-  if (row === undefined) {
-    throw new EfficientNetError(
-      'ERR_UNSUPPORTED',
-      `Expected a network with a known ${source} recipe (${Object.keys(table).join(', ')}) but received ` +
-        `${JSON.stringify(architecture)}; give the recipe yourself`,
-    );
-  }
-  return imageNetRecipe(...row);
-}
-
-/** The recipe of a checkpoint: its source's, or the standard one where that source has none. */
 export function recipeFor(
   network: Pick<Network, 'name' | 'resolution'>,
   origin: Pick<CheckpointSource, 'naming' | 'padding'>,
+  name?: string,
 ): Recipe {
   const { naming, padding } = origin;
-  if (naming === 'canonical') return standardRecipe(network.resolution);
-  // timm's own networks pad symmetrically, its ports from TensorFlow as TensorFlow does.
-  const source = naming === 'timm' && padding === 'same' ? 'timm-tf' : naming;
-  return Object.hasOwn(tables[source], network.name) ? namedRecipe(source, network.name) : standardRecipe(network.resolution);
+  const architecture = network.name.replace(/-pruned$/, '');
+  const named = name === undefined ? undefined : resolveName(name).published;
+  if (named?.source === naming) return published(named.recipe);
+  switch (naming) {
+    case 'timm':
+      // timm's own networks pad symmetrically, its ports from TensorFlow as TensorFlow does.
+      return defaultOf(timmModels, architecture, padding === 'same') ?? standardRecipe(network.resolution);
+    case 'torchvision':
+      return defaultOf(torchvisionModels, architecture, false) ?? standardRecipe(network.resolution);
+    case 'transformers':
+      return { ...standardRecipe(network.resolution), crop: 'squash' };
+    case 'keras':
+    case 'tensorflow':
+      return tensorflowRecipe(architecture, network.resolution);
+    case 'lukemelas':
+    case 'tfjs':
+    case 'canonical':
+      return standardRecipe(network.resolution);
+  }
 }
 
-function imageNetRecipe(size: number, cropFraction: number): Recipe {
-  return { height: size, width: size, crop: 'center', cropFraction, filter: 'bicubic', mean: imageNetMean, std: imageNetStd };
+function defaultOf(models: PublishedModels, architecture: string, tensorflow: boolean): Recipe | undefined {
+  const all = Object.values(models).flatMap((model) =>
+    Object.values(model.weights).map((weights) => ({ weights, model, name: weights.architecture ?? model.architecture })),
+  );
+  const found = all.find(({ name, model }) => name === architecture && (model.tensorflow === true) === tensorflow && model.pruned !== true);
+  return found === undefined ? undefined : published(found.weights);
+}
+
+/**
+ * V1: ImageNet's mean and deviation; Lite and EdgeTPU: (byte - 127) / 128. V2: bilinear, images of 320
+ * pixels and more not cropped; S to XL: (byte - 128) / 128.
+ */
+function tensorflowRecipe(architecture: string, size: number): Recipe {
+  const cropFraction = fractionOf(size, size + 32);
+  if (/^(lite|edgetpu)/.test(architecture)) return published({ size, cropFraction, normalisation: 'bytes-127' });
+  if (!architecture.startsWith('v2-')) return standardRecipe(size);
+  const normalisation = architecture.startsWith('v2-b') ? 'imagenet' : 'bytes-128';
+  return published({ size, cropFraction, normalisation, filter: 'bilinear', ...(size < 320 ? {} : { squash: true }) });
 }
 
 const recipeKeys = ['size', 'height', 'width', 'crop', 'cropFraction', 'filter', 'mean', 'std'] as const;

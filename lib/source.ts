@@ -5,9 +5,12 @@
 import { quote } from './formats/bytes.js';
 import type { Checkpoint } from './formats/tensor.js';
 import { weightsMismatch } from './fold.js';
-import { resolveName } from './names.js';
+import { findName, resolveName, type ResolvedName } from './names.js';
 import { classCount, detectNaming, inferArchitecture, knownSources, type Naming, type NamingScheme } from './naming.js';
 import type { Padding } from './network.js';
+import type { PublishedModel } from './published/model.js';
+import { timmModels } from './published/timm.js';
+import { torchvisionModels } from './published/torchvision.js';
 
 /** What a checkpoint's names and the architecture's name say about how its network must run. */
 export interface CheckpointSource {
@@ -19,8 +22,9 @@ export interface CheckpointSource {
   /** Outputs of the classifier; undefined where there is none. */
   readonly classes: number | undefined;
   /**
-   * False where the tensors' names leave padding and epsilon open (timm's) and the architecture was
-   * not given by timm's own name (`efficientnet_b0`, `tf_efficientnet_b0`): then they are a guess.
+   * False where the tensors' names leave padding and epsilon open (timm's, of networks that it has in
+   * both conventions) and the architecture was not given by timm's own name (`efficientnet_b0`,
+   * `tf_efficientnet_b0`): then they are a guess.
    */
   readonly certain: boolean;
 }
@@ -32,40 +36,67 @@ export interface CheckpointSource {
  */
 export function detectSource(checkpoint: Checkpoint, architecture?: string): CheckpointSource {
   const scheme = schemeOf(checkpoint);
-  const inferred = inferArchitecture(checkpoint, scheme);
+  const inferred = architectureOf(checkpoint, scheme);
   const named = architecture === undefined ? undefined : resolveName(architecture);
-  const variant = named?.architecture.name ?? inferred;
   return {
     naming: scheme.naming,
     architecture: inferred,
     classes: classCount(checkpoint, scheme),
-    certain: scheme.naming !== 'timm' || /^(tf_)?efficientnet_/i.test(architecture ?? ''),
-    ...conventions(checkpoint, scheme, variant, named?.tensorflow ?? false),
+    certain: true,
+    ...conventions(checkpoint, scheme, named?.architecture.name ?? inferred, named),
   };
 }
 
-function conventions(
-  checkpoint: Checkpoint,
-  scheme: NamingScheme,
-  variant: string | undefined,
-  tensorflow: boolean,
-): { padding: Padding; batchNormEpsilon: number } {
-  const same = { padding: 'same', batchNormEpsilon: 1e-3 } as const;
+/** What a checkpoint of our own says it is, where that is known here; else what its shapes fit. */
+export function architectureOf(checkpoint: Checkpoint, scheme: NamingScheme): string | undefined {
+  const said = scheme.naming === 'canonical' ? findName(checkpoint.metadata.get('architecture') ?? '') : undefined;
+  return said?.architecture.name ?? inferArchitecture(checkpoint, scheme);
+}
+
+interface Conventions {
+  readonly padding: Padding;
+  readonly batchNormEpsilon: number;
+  readonly certain?: boolean;
+}
+
+const ofTensorFlow: Conventions = { padding: 'same', batchNormEpsilon: 1e-3 };
+const ofPyTorch: Conventions = { padding: 'symmetric', batchNormEpsilon: 1e-5 };
+
+function conventions(checkpoint: Checkpoint, scheme: NamingScheme, architecture: string | undefined, named: ResolvedName | undefined): Conventions {
   switch (scheme.naming) {
-    case 'lukemelas':
-    case 'tfjs':
-      return same;
     case 'timm':
-      return tensorflow ? same : { padding: 'symmetric', batchNormEpsilon: 1e-5 };
+      return timmConventions(architecture, named);
     case 'torchvision':
-      // Its B5 to B7 hold weights trained in TensorFlow, hence the epsilon, but run with symmetric padding.
-      return { padding: 'symmetric', batchNormEpsilon: ['b5', 'b6', 'b7'].includes(variant ?? '') ? 1e-3 : 1e-5 };
+      return { ...ofPyTorch, batchNormEpsilon: torchvisionEpsilon(architecture) };
     case 'canonical':
       return canonicalConventions(checkpoint);
+    case 'lukemelas':
+    case 'transformers':
+    case 'keras':
+    case 'tensorflow':
+    case 'tfjs':
+      return ofTensorFlow;
   }
 }
 
-function canonicalConventions({ metadata }: Checkpoint): { padding: Padding; batchNormEpsilon: number } {
+function timmConventions(architecture: string | undefined, named: ResolvedName | undefined): Conventions {
+  if (named?.published?.source === 'timm') return named.tensorflow ? ofTensorFlow : ofPyTorch;
+  if (named?.tensorflow === true) return ofTensorFlow;
+  const base = architecture?.replace(/-pruned$/, '');
+  const models = Object.values<PublishedModel>(timmModels).filter((model) => model.architecture === base);
+  const trained = models.filter((model) => model.untrained !== true);
+  const of = (some: readonly PublishedModel[]): ReadonlySet<boolean> => new Set(some.map(({ tensorflow }) => tensorflow === true));
+  // Of two conventions that which has published weights; of two with weights, timm's own.
+  const tensorflow = of(trained).has(true) && !of(trained).has(false);
+  return { ...(tensorflow ? ofTensorFlow : ofPyTorch), certain: of(models).size === 1 };
+}
+
+function torchvisionEpsilon(architecture: string | undefined): number {
+  const model = Object.values<PublishedModel>(torchvisionModels).find((one) => one.architecture === architecture);
+  return model?.batchNormEpsilon ?? 1e-5;
+}
+
+function canonicalConventions({ metadata }: Checkpoint): Conventions {
   const padding = metadata.get('padding');
   const batchNormEpsilon = Number(metadata.get('batchNormEpsilon') ?? NaN);
   if ((padding !== 'same' && padding !== 'symmetric') || !(batchNormEpsilon >= 0 && batchNormEpsilon <= 1)) {

@@ -9,6 +9,7 @@ import type { LayerSize } from './layers.js';
 import { classCount, inferArchitecture, namedLayers, type NamingScheme } from './naming.js';
 import { canonicalScheme } from './naming/folded.js';
 import { buildNetwork, type Network } from './network.js';
+import { adoptShapes } from './pruned.js';
 import { detectSource, schemeOf } from './source.js';
 
 /** Row-major float32 with batch norm folded in; the shapes are those of native/engine/network.h. */
@@ -79,7 +80,8 @@ export interface FoldedWeights {
  */
 export function mapWeights(checkpoint: Checkpoint, network?: Network): FoldedWeights {
   const scheme = schemeOf(checkpoint);
-  const wanted = withClasses(network ?? inferNetwork(checkpoint, scheme), checkpoint, scheme);
+  const defined = withClasses(network ?? inferNetwork(checkpoint, scheme), checkpoint, scheme);
+  const wanted = defined.pruned === true ? adoptShapes(defined, checkpoint, scheme) : defined;
   checkStrides(checkpoint, wanted);
 
   const collector = new Collector(checkpoint, scheme.layout);
@@ -217,5 +219,8 @@ function checkStrides({ metadata }: Checkpoint, { name, stem, blocks }: Network)
 function hintFor(checkpoint: Checkpoint, scheme: NamingScheme, network: Network): string {
   const inferred = inferArchitecture(checkpoint, scheme);
   if (inferred === undefined || inferred === network.name) return '';
+  // A damaged checkpoint may hold the whole of a lesser network: without its excite, B0 is Lite0.
+  const matrices = [...checkpoint.tensors.values()].filter(({ shape }) => shape.length > 1).length;
+  if (matrices > namedLayers(buildNetwork(inferred), scheme).length) return '';
   return ` By its shapes it is a checkpoint of ${inferred}: choose that architecture`;
 }

@@ -4,7 +4,8 @@
 
 import { EfficientNetError } from '../errors.js';
 import type { Padding } from '../network.js';
-import { fractionOf, type Crop, type Filter, type RecipeOptions } from '../recipe.js';
+import { fractionOf } from '../published/model.js';
+import type { Crop, Filter, RecipeOptions } from '../recipe.js';
 
 export interface CheckpointConfig {
   /** Where it was read, for messages: a file's name. */

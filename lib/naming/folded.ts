@@ -29,6 +29,7 @@ const tfjsScheme = foldedScheme('tfjs', 'a TensorFlow.js graph model', 'tensorfl
 
 export const canonicalSource: NamingSource = {
   title: canonicalScheme.title,
+  // Not under a prefix: a stem is too common a name.
   open: ({ tensors }) => (tensors.has(canonicalScheme.stem.weight) ? canonicalScheme : undefined),
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Names of lukemelas/EfficientNet-PyTorch, which has B0 to B8 and L2: MBConv blocks only.
 
-import { biased, normed, type NamingScheme, type NamingSource } from './scheme.js';
+import { biased, normed, sourceByTensor, type NamingScheme } from './scheme.js';
 
 const scheme: NamingScheme = {
   naming: 'lukemelas',
@@ -23,7 +23,4 @@ const scheme: NamingScheme = {
   classifier: biased('_fc'),
 };
 
-export const lukemelasSource: NamingSource = {
-  title: scheme.title,
-  open: ({ tensors }) => (tensors.has(scheme.stem.weight) ? scheme : undefined),
-};
+export const lukemelasSource = sourceByTensor(scheme);

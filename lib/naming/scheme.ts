@@ -6,7 +6,8 @@ import type { Checkpoint } from '../formats/tensor.js';
 import type { BlockLayer, HeadLayer } from '../layers.js';
 import type { Block, Network } from '../network.js';
 
-export type Naming = 'lukemelas' | 'timm' | 'torchvision' | 'tfjs' | 'canonical';
+/** 'transformers' is Hugging Face's, 'keras' that of Keras applications, 'tensorflow' of the original code. */
+export type Naming = 'lukemelas' | 'timm' | 'torchvision' | 'transformers' | 'keras' | 'tensorflow' | 'tfjs' | 'canonical';
 
 /**
  * How weights lie in the file. `torch`: [out, in, k, k], a dense layer of the excite as a 1x1
@@ -73,4 +74,65 @@ export function normed(convolution: string, norm: string): LayerNames {
 /** A layer with a bias, as PyTorch names it. */
 export function biased(layer: string): LayerNames {
   return { weight: `${layer}.weight`, bias: `${layer}.bias` };
+}
+
+/**
+ * What stands before every name: the prefix under which the checkpoint has the tensor, empty or ending
+ * in a dot or a slash (`module.` of data-parallel training, `model.` of trainers); undefined if it has
+ * no such tensor.
+ */
+export function prefixOf({ tensors }: Checkpoint, name: string): string | undefined {
+  if (tensors.has(name)) return '';
+  for (const key of tensors.keys()) {
+    if (!key.endsWith(name)) continue;
+    const prefix = key.slice(0, -name.length);
+    if (/[./]$/.test(prefix)) return prefix;
+  }
+  return undefined;
+}
+
+/** The scheme with a prefix before every name. */
+export function prefixed(scheme: NamingScheme, prefix: string): NamingScheme {
+  if (prefix === '') return scheme;
+  return renamed(scheme, (name) => prefix + name);
+}
+
+/** The scheme with every name changed. */
+export function renamed(scheme: NamingScheme, change: (name: string) => string): NamingScheme {
+  const layer = ({ weight, bias, norm, stored }: LayerNames): LayerNames => ({
+    weight: change(weight),
+    ...(bias === undefined ? {} : { bias: change(bias) }),
+    ...(norm === undefined ? {} : { norm: renameNorm(norm, change) }),
+    ...(stored === undefined ? {} : { stored }),
+  });
+  const layers = <K extends string>(names: Readonly<Partial<Record<K, LayerNames>>>): Partial<Record<K, LayerNames>> =>
+    Object.fromEntries(Object.entries<LayerNames | undefined>(names).flatMap(([key, names]) => (names === undefined ? [] : [[key, layer(names)]]))) as Partial<Record<K, LayerNames>>;
+  return {
+    ...scheme,
+    stem: layer(scheme.stem),
+    block: (block, position) => layers(scheme.block(block, position)),
+    head: (network) => layers(scheme.head(network)),
+    classifier: layer(scheme.classifier),
+  };
+}
+
+function renameNorm({ scale, shift, mean, variance, counter }: NormNames, change: (name: string) => string): NormNames {
+  return {
+    scale: change(scale),
+    shift: change(shift),
+    mean: change(mean),
+    variance: change(variance),
+    ...(counter === undefined ? {} : { counter: change(counter) }),
+  };
+}
+
+/** A source whose checkpoints are told by one tensor, under any prefix. */
+export function sourceByTensor(scheme: NamingScheme, tensor: string = scheme.stem.weight): NamingSource {
+  return {
+    title: scheme.title,
+    open(checkpoint) {
+      const prefix = prefixOf(checkpoint, tensor);
+      return prefix === undefined ? undefined : prefixed(scheme, prefix);
+    },
+  };
 }

@@ -2,7 +2,7 @@
 // Names of timm: one scheme for all its families, in which the names of layers follow the kind of block.
 
 import type { Block } from '../network.js';
-import { biased, normed, type LayerNames, type NamingScheme, type NamingSource } from './scheme.js';
+import { biased, normed, sourceByTensor, type LayerNames, type NamingScheme } from './scheme.js';
 
 /** Convolutions of a block in order; their norms are bn1, bn2, bn3. */
 function convolutionsOf(block: Block): readonly (readonly ['expand' | 'conv' | 'depthwise' | 'project', string])[] {
@@ -35,7 +35,4 @@ const scheme: NamingScheme = {
   classifier: biased('classifier'),
 };
 
-export const timmSource: NamingSource = {
-  title: scheme.title,
-  open: ({ tensors }) => (tensors.has(scheme.stem.weight) ? scheme : undefined),
-};
+export const timmSource = sourceByTensor(scheme);

@@ -8,7 +8,11 @@ import { architectures } from '../../lib/architectures.js';
 import { checkOneOf, describeValue, editDistance, nearest } from '../../lib/check.js';
 import { describe as describeNetwork } from '../../lib/describe.js';
 import { EfficientNetError, type ErrorCode } from '../../lib/errors.js';
+import { resolveName } from '../../lib/names.js';
 import { buildNetwork, type NetworkOptions } from '../../lib/network.js';
+import type { PublishedModel } from '../../lib/published/model.js';
+import { timmModels } from '../../lib/published/timm.js';
+import { torchvisionModels } from '../../lib/published/torchvision.js';
 
 function assertFails(action: () => unknown, code: ErrorCode, message: RegExp): void {
   assert.throws(action, (error: unknown) => {
@@ -35,17 +39,89 @@ describe('buildNetwork', () => {
     assert.deepEqual(head, { kind: 'head', in: 320, features: 1280, hidden: 0, classes: 1000, activation: 'swish', hiddenActivation: 'swish' });
   });
 
-  it('knows every alias, and that tf_ means TensorFlow', () => {
-    for (const name of Object.keys(architectures)) {
-      for (const alias of [name, `efficientnet_${name}`, `efficientnet-${name}`, `EfficientNet-${name.toUpperCase()}`, `efficientnet_${name}.ra_in1k`]) {
+  it('knows the usual spellings of EfficientNet, and that tf_ means TensorFlow', () => {
+    const names = Object.keys(architectures).filter((name) => /^(b\d|l2$|lite|v2-[bsmlx])/.test(name));
+    assert.equal(names.length, 23);
+    for (const name of names) {
+      for (const alias of [name, `efficientnet-${name}`, `EfficientNet-${name.toUpperCase()}`, `EfficientNet${name.replaceAll('-', '')}`, `google/efficientnet-${name}`]) {
         const network = buildNetwork(alias);
         assert.deepEqual([network.name, network.padding, network.batchNormEpsilon], [name, 'symmetric', 1e-5], alias);
       }
-      for (const alias of [`tf_efficientnet_${name}`, `tf_efficientnet_${name}.ns_jft_in1k`]) {
+      const timm = name.startsWith('v2') ? `efficientnetv2_${name.slice(3)}` : `efficientnet_${name}`;
+      for (const alias of [`tf_${timm}`, `tf_${timm}.unknown_tag`, `timm/tf_${timm}`, `tf_${name}`]) {
         const network = buildNetwork(alias);
         assert.deepEqual([network.name, network.padding, network.batchNormEpsilon], [name, 'same', 1e-3], alias);
       }
     }
+  });
+
+  it('carries what a published name says', () => {
+    const said = (name: string): readonly unknown[] => {
+      const { name: found, padding, batchNormEpsilon, head, pruned } = buildNetwork(name);
+      return [found, padding, batchNormEpsilon, head.classes, pruned === true];
+    };
+    assert.deepEqual(said('efficientnet_v2_s'), ['v2-s', 'symmetric', 1e-3, 1000, false], 'torchvision');
+    assert.deepEqual(said('mobilenet_v3_large'), ['mobilenetv3-large', 'symmetric', 1e-3, 1000, false]);
+    assert.deepEqual(said('mnasnet1_3'), ['mnasnet-b1-130', 'symmetric', 1e-5, 1000, false]);
+    assert.deepEqual(said('efficientnet_b5'), ['b5', 'symmetric', 1e-5, 1000, false], "timm's unless the tag is torchvision's");
+    assert.deepEqual(said('efficientnet_b5.imagenet1k_v1'), ['b5', 'symmetric', 1e-3, 1000, false]);
+    assert.deepEqual(said('tf_efficientnetv2_m.in21k'), ['v2-m', 'same', 1e-3, 21843, false]);
+    assert.deepEqual(said('tf_efficientnetv2_m_in21k'), ['v2-m', 'same', 1e-3, 21843, false]);
+    assert.deepEqual(said('efficientnet_b5.sw_in12k'), ['b5', 'symmetric', 1e-5, 11821, false]);
+    assert.deepEqual(said('tf_efficientnet_l2.ns_jft_in1k_475'), ['l2-475', 'same', 1e-3, 1000, false]);
+    assert.deepEqual(said('tf_efficientnet_es'), ['edgetpu-s', 'same', 1e-3, 1000, false]);
+    assert.deepEqual(said('semnasnet_075'), ['mnasnet-a1-075', 'symmetric', 1e-5, 1000, false]);
+    assert.deepEqual(said('efficientnet_b1_pruned'), ['b1-pruned', 'symmetric', 1e-5, 1000, true]);
+    assert.deepEqual(said('b1-pruned'), ['b1-pruned', 'symmetric', 1e-5, 1000, true]);
+  });
+
+  it('takes every name of the tables', () => {
+    let tried = 0;
+    for (const [source, models] of [['timm', timmModels], ['torchvision', torchvisionModels]] as const) {
+      for (const [name, model] of Object.entries<PublishedModel>(models)) {
+        for (const tag of Object.keys(model.weights)) {
+          const found = resolveName(`${name}.${tag}`);
+          assert.deepEqual([found.published?.source, found.published?.model, found.published?.weights], [source, name, tag]);
+          assert.equal(found.pruned, model.pruned === true);
+          assert.ok(buildNetwork(`${name}.${tag}`).blocks.length > 0);
+          tried++;
+        }
+      }
+    }
+    assert.ok(tried > 130, `${tried}`);
+  });
+
+  it('gives every block its kind', () => {
+    const { stem, blocks } = buildNetwork('tf_efficientnetv2_b0');
+    assert.equal(stem.out, 32);
+    assert.deepEqual(blocks[0], {
+      kind: 'fused', stage: 0, index: 0, in: 32, expanded: 16, out: 16, kernel: 3, stride: 1, hasProject: false, residual: false, activation: 'swish',
+    });
+    assert.deepEqual(blocks[2], {
+      kind: 'fused', stage: 1, index: 1, in: 32, expanded: 128, out: 32, kernel: 3, stride: 1, hasProject: true, residual: true, activation: 'swish',
+    });
+    const edge = buildNetwork('edgetpu-m').blocks;
+    assert.deepEqual([edge[0]?.expanded, edge[1]?.in, edge[1]?.out, edge[1]?.residual], [96, 24, 24, false], 'the first stage expands 24 channels and adds nothing');
+    const fbnet = buildNetwork('fbnet-c').blocks;
+    assert.deepEqual(fbnet.slice(0, 4).map((block) => [block.stage, block.index, block.kind === 'mbconv' && block.hasExpand, block.expanded]), [
+      [0, 0, true, 16], [1, 0, true, 96], [1, 1, true, 24], [1, 2, true, 24],
+    ]);
+  });
+
+  it('gives MobileNetV3 its activations, squeezes and hidden layer', () => {
+    const { stem, blocks, head } = buildNetwork('mobilenetv3-large');
+    assert.equal(stem.activation, 'hard-swish');
+    assert.deepEqual(blocks.map((block) => (block.kind === 'mbconv' ? block.squeeze : -1)), [0, 0, 0, 24, 32, 32, 0, 0, 0, 0, 120, 168, 168, 240, 240]);
+    assert.deepEqual(blocks.map(({ expanded }) => expanded), [16, 64, 72, 72, 120, 120, 240, 200, 184, 184, 480, 672, 672, 960, 960]);
+    assert.deepEqual(blocks[3], {
+      kind: 'mbconv', stage: 2, index: 0, in: 24, expanded: 72, out: 40, kernel: 5, stride: 2, squeeze: 24, hasExpand: true, residual: false,
+      activation: 'relu', squeezeActivation: 'relu', gateActivation: 'hard-sigmoid',
+    });
+    assert.equal(blocks[6]?.activation, 'hard-swish');
+    assert.deepEqual(head, {
+      kind: 'head', in: 160, features: 960, hidden: 1280, classes: 1000, activation: 'hard-swish', hiddenActivation: 'hard-swish',
+    });
+    assert.deepEqual(buildNetwork('mobilenetv3-small').blocks.map(({ expanded }) => expanded), [16, 72, 88, 96, 240, 240, 120, 144, 288, 576, 576]);
   });
 
   it('lets options decide over the name', () => {
@@ -62,7 +138,7 @@ describe('buildNetwork', () => {
   });
 
   it('suggests the nearest name', () => {
-    assertFails(() => buildNetwork('efficientnet_b9'), 'ERR_UNKNOWN_ARCHITECTURE', /Did you mean 'efficientnet_b0'\? Known: b0, b1, .*l2/);
+    assertFails(() => buildNetwork('efficientnet_b9'), 'ERR_UNKNOWN_ARCHITECTURE', /Did you mean 'efficientnet_b0'\? Known: b0 to b8, l2/);
     assertFails(() => buildNetwork('eficientnet-b3'), 'ERR_UNKNOWN_ARCHITECTURE', /Did you mean 'efficientnet-b3'/);
     assertFails(() => buildNetwork('b00'), 'ERR_UNKNOWN_ARCHITECTURE', /Did you mean 'b0'/);
     assertFails(() => buildNetwork('resnet50'), 'ERR_UNKNOWN_ARCHITECTURE', /"resnet50"\. Known: b0/);

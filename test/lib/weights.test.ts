@@ -251,7 +251,7 @@ describe('weights: canonical files', () => {
   it('come back bit for bit, with what the network needs', () => {
     const network: Network = buildNetwork('b0', { padding: 'same', batchNormEpsilon: 1e-3 });
     const folded = mapWeights(checkpoint(syntheticB0('lukemelas', 12)), network);
-    const file = writeSafetensors(canonicalTensors(folded), { ...canonicalMetadata(folded.network), recipe: 'any' });
+    const file = writeSafetensors(canonicalTensors(folded), { ...canonicalMetadata(folded.network), source: 'any' });
     const read = readSafetensors(file);
     assert.equal(read.tensors.size, 2 * (1 + 15 + 4 * 16 + 2));
     assert.deepEqual(read.tensors.get('blocks.3.depthwise.weight')?.shape, [144, 5, 5]);
@@ -262,7 +262,7 @@ describe('weights: canonical files', () => {
     assert.deepEqual(again.network, folded.network);
     assert.deepEqual(arrays(again), arrays(folded));
     assert.equal(again.head.convWeights.buffer, file.buffer, 'a view, not a copy');
-    assert.equal(read.metadata.get('recipe'), 'any');
+    assert.equal(read.metadata.get('source'), 'any');
   });
 
   it('must say their padding and epsilon', () => {
