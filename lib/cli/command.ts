@@ -78,6 +78,41 @@ export class Values {
     throw new UsageError(`--${name} expects a whole number from 1 to ${largest}, found ${JSON.stringify(value)}`);
   }
 
+  /** A number, also as `1.8e9`, `20M` or `1.5 GiB`. */
+  amount(name: string): number | undefined {
+    const value = this.text(name);
+    if (value === undefined) return undefined;
+    const match = /^(\d+(?:\.\d+)?(?:e\d{1,2})?)\s?(?:([kKMGT])(i?))?B?$/.exec(value);
+    const power = ' KMGT'.indexOf((match?.[2] ?? ' ').toUpperCase());
+    const number = Number(match?.[1] ?? NaN) * (match?.[3] === 'i' ? 1024 : 1000) ** power;
+    if (number > 0 && Number.isFinite(number)) return number;
+    throw new UsageError(`--${name} expects a number above 0, as 5, 1.8e9, 20M or 64MiB, found ${JSON.stringify(value)}`);
+  }
+
+  /** Numbers separated by commas. */
+  numbers(name: string): readonly number[] | undefined {
+    return this.text(name)?.split(',').map((part) => {
+      const number = /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*$/i.test(part) ? Number(part) : NaN;
+      if (Number.isFinite(number)) return number;
+      throw new UsageError(`--${name} expects numbers separated by commas, as 0,0.5,1, found ${JSON.stringify(part)}`);
+    });
+  }
+
+  number(name: string): number | undefined {
+    const all = this.numbers(name);
+    if (all === undefined || all.length === 1) return all?.[0];
+    throw new UsageError(`--${name} expects one number, found ${all.length}`);
+  }
+
+  /** One or several of the choices, separated by commas. */
+  choices<Choice extends string>(name: string, choices: readonly Choice[]): readonly Choice[] | undefined {
+    return this.text(name)?.split(',').map((part) => {
+      const found = choices.find((choice) => choice === part.trim());
+      if (found !== undefined) return found;
+      throw new UsageError(`--${name} expects ${listed(choices)}, or several separated by commas, found ${JSON.stringify(part)}${hint(part, choices)}`);
+    });
+  }
+
   choice<Choice extends string>(name: string, choices: readonly Choice[]): Choice | undefined {
     const value = this.text(name);
     const found = choices.find((choice) => choice === value);

@@ -12,9 +12,10 @@ import { helpOf, hint, readArguments, UsageError, type Command } from './command
 import { info } from './info.js';
 import { models } from './models.js';
 import { run } from './run.js';
+import { scale } from './scale.js';
 import { Terminal } from './terminal.js';
 
-const commands: readonly Command[] = [classify, run, info, bench, models];
+const commands: readonly Command[] = [classify, run, info, bench, models, scale];
 
 /** Runs one command line, without the program's name, and returns the exit status. */
 export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {

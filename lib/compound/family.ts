@@ -4,13 +4,14 @@
 
 import { architectures } from '../architectures.js';
 import { describe } from '../describe.js';
-import { buildNetwork } from '../network.js';
+import { buildNetwork, type Network } from '../network.js';
 import { coefficients, type EfficientNetName } from '../scaling.js';
 import { largestPhi, simplest } from './phi.js';
 import { phiRange, scaleBy, type Formula, type ScaledNetwork } from './scale.js';
 
 export interface FamilyMember {
   readonly name: EfficientNetName;
+  readonly network: Network;
   /** The table's multipliers. */
   readonly width: number;
   readonly depth: number;
@@ -26,13 +27,14 @@ export function familyBesideFormula(formula: Formula, names: readonly EfficientN
   const range = phiRange(formula);
   return names.map((name) => {
     const { width, depth, resolution } = architectures[name];
-    const { parameters, macs } = describe(buildNetwork(name));
-    return { name, width, depth, resolution, parameters, macs, formula: nearestByMacs(macs, formula, range) };
+    const network = buildNetwork(name);
+    const { parameters, macs } = describe(network);
+    return { name, network, width, depth, resolution, parameters, macs, formula: nearestByMacs(macs, formula, range) };
   });
 }
 
 /** The formula's network whose MACs are nearest by ratio: costs jump, so there is rarely one of exactly as many. */
-function nearestByMacs(macs: number, formula: Formula, range: { readonly min: number; readonly max: number }): ScaledNetwork {
+export function nearestByMacs(macs: number, formula: Formula, range: { readonly min: number; readonly max: number }): ScaledNetwork {
   const below = scaleBy(phiOfMacs(macs, formula, range), formula);
   const above = scaleBy(Math.min(range.max, Number((below.phi + 0.001).toFixed(3))), formula);
   const chosen = Math.abs(Math.log(above.macs / macs)) < Math.abs(Math.log(below.macs / macs)) ? above : below;

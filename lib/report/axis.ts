@@ -44,10 +44,11 @@ export function fitAxis(axis: Axis, values: readonly number[], fits: (ticks: rea
     return { min, max, ticks: ticks.filter((tick) => tick >= min * (1 - 1e-9) - 1e-12 && tick <= max * (1 + 1e-9) + 1e-12), format, position };
   };
   // Room around the outermost points, unless the caller set the end.
-  const pad = log ? Math.exp(0.05 * Math.log(high / low)) : 0.04 * (high - low);
   const nearZero = !log && low >= 0 && low < 0.3 * high;
-  const min = axis.min ?? (log ? low / pad : nearZero ? 0 : low - pad);
-  const max = axis.max ?? (log ? high * pad : high + pad);
+  const [from, to] = [axis.min ?? (nearZero ? 0 : low), axis.max ?? high];
+  const pad = log ? Math.exp(0.05 * Math.log(to / from)) : 0.04 * (to - from);
+  const min = axis.min ?? (log ? from / pad : nearZero ? 0 : from - pad);
+  const max = axis.max ?? (log ? to * pad : to + pad);
   const range: readonly [number, number] = max > min ? [min, max] : log ? [min, min * 10] : [min, min + 1];
   let fallback: FittedAxis | undefined;
   for (const ticks of log ? logTickSets(range) : linearTickSets(range)) {

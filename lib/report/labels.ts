@@ -36,7 +36,7 @@ const WIDE = /[mwMW@%G]/;
 /** An upper estimate of a text's width in pixels: no font is known here. */
 export function textWidth(text: string, size: number): number {
   let ems = 0;
-  for (const character of text) ems += NARROW.test(character) ? 0.36 : WIDE.test(character) ? 0.88 : 0.6;
+  for (const character of text) ems += NARROW.test(character) ? 0.38 : WIDE.test(character) ? 0.98 : 0.65;
   return ems * size;
 }
 

@@ -31,7 +31,7 @@ export interface Section {
 }
 
 export interface TableColumn {
-  readonly title: string;
+  readonly title: Content;
   readonly align?: 'left' | 'right';
   /** Long text may break into lines. */
   readonly wrap?: boolean;
@@ -72,6 +72,11 @@ ${section.content}
 </body>
 </html>
 `);
+}
+
+/** A chart under its own title, where a section has several. */
+export function titledFigure(chart: XyChart | BarChart, caption: Content, squareness?: number): Markup {
+  return html`<h3>${chart.title}</h3>${figure(chart, caption, squareness)}`;
 }
 
 /**

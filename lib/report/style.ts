@@ -23,6 +23,7 @@ body { margin: 0; background: var(--page); color: var(--text); font: 16px/1.55 s
 main { max-width: 928px; margin: 0 auto; padding: 40px 24px 64px; }
 h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 8px; letter-spacing: -0.01em; text-wrap: balance; }
 h2 { font-size: 1.3rem; line-height: 1.3; margin: 56px 0 8px; }
+h3 { font-size: 1rem; line-height: 1.35; margin: 32px 0 8px; }
 p { margin: 0 0 12px; max-width: 46em; }
 .lead { font-size: 1.1rem; color: var(--quiet); }
 code { font: 0.9em ui-monospace, "Cascadia Mono", Menlo, Consolas, "Liberation Mono", monospace; background: var(--panel); padding: 1px 5px; border-radius: 4px; overflow-wrap: anywhere; }
@@ -48,8 +49,8 @@ ${Array.from({ length: 8 }, (_, i) => html`.s${i} { --c: var(--s${i}); }\n`)}.mu
 .line { fill: none; stroke: var(--c); stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
 .dashed { stroke-dasharray: 7 5; } .dotted { stroke-dasharray: 0.1 5; }
 .error { stroke: var(--c); stroke-width: 1.5; opacity: 0.7; }
-.mark .shape { fill: var(--c); stroke: var(--page); stroke-width: 1.2; }
-.mark.hollow .shape { fill: var(--page); stroke: var(--c); stroke-width: 1.8; }
+.mark .shape { fill: var(--c); stroke: var(--page); stroke-width: 2; paint-order: stroke; }
+.mark.hollow .shape { fill: var(--page); stroke: var(--c); stroke-width: 1.8; paint-order: normal; }
 .mark .hit { fill: transparent; }
 .mark:hover .shape { stroke: var(--text); stroke-width: 2; }
 .chart .label text { fill: color-mix(in srgb, var(--c) 80%, var(--text)); paint-order: stroke; stroke: var(--page); stroke-width: 3px; stroke-linejoin: round; }
@@ -60,7 +61,7 @@ ${Array.from({ length: 8 }, (_, i) => html`.s${i} { --c: var(--s${i}); }\n`)}.mu
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; min-width: 100%; }
 th, td { padding: 5px 12px 5px 0; text-align: left; border-bottom: 1px solid var(--hair); vertical-align: baseline; }
 th { font-weight: 600; color: var(--quiet); vertical-align: bottom; }
-td { white-space: nowrap; } td.wrap { white-space: normal; min-width: 14em; }
+th .badge { font-weight: 400; } td { white-space: nowrap; } td.wrap { white-space: normal; min-width: 14em; }
 .right { text-align: right; } tr.best td { font-weight: 650; background: var(--panel); }
 .badge { display: inline-block; font-size: 0.72rem; line-height: 1.5; padding: 0 7px; border-radius: 9px; border: 1px solid currentColor; white-space: nowrap; }
 .badge.published { color: var(--published); } .badge.measured { color: var(--measured); }
@@ -68,7 +69,7 @@ details { margin: 8px 0; font-size: 0.9rem; } summary { cursor: pointer; color: 
 footer { margin-top: 64px; padding-top: 16px; border-top: 1px solid var(--hair); color: var(--quiet); font-size: 0.85rem; }
 @media print {
   main { max-width: none; padding: 0; } body { font-size: 11pt; }
-  figure, tr, dl.facts div { break-inside: avoid; } h2 { break-after: avoid; }
+  figure, tr, dl.facts div { break-inside: avoid; } h2, h3 { break-after: avoid; }
   details:not([open]) { display: none; } .scroll { overflow: visible; }
 }
 `;
