@@ -101,8 +101,8 @@ describe('report, labels', () => {
   });
 
   it('are left out rather than heaped up', () => {
-    const requests = Array.from({ length: 80 }, () => ({ x: 50, y: 50, text: 'the same place' }));
-    const placed = placeLabels(requests, 12, { x: 0, y: 0, width: 100, height: 100 }, [], []);
+    const requests = Array.from({ length: 80 }, () => ({ x: 100, y: 50, text: 'the same place' }));
+    const placed = placeLabels(requests, 12, { x: 0, y: 0, width: 200, height: 100 }, [], []);
     const shown = placed.filter((label) => label !== undefined);
     assert.ok(shown.length >= 1 && shown.length < 10, String(shown.length));
     assert.ok(textWidth('MMM', 12) > textWidth('lll', 12));
