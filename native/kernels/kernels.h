@@ -19,8 +19,25 @@
 namespace effnet {
 
 // hard_sigmoid(x) = min(max(x + 3, 0), 6) / 6 and hard_swish(x) = x * hard_sigmoid(x), as PyTorch.
-enum class activation : uint8_t { none, relu, relu6, swish, sigmoid, hard_swish, hard_sigmoid };
-constexpr int kActivations = 7;
+// Networks have the first seven, kernels all but swish and sigmoid: instead of those they compute
+// exp2_swish(t) = t / (1 + 2^t) and exp2_sigmoid(t) = 1 / (1 + 2^t). With t = -log2(e) x they are
+// -log2(e) swish(x) and sigmoid(x); the factors are folded into weights and biases when those are packed,
+// which saves a multiplication for every activation.
+enum class activation : uint8_t { none, relu, relu6, swish, sigmoid, hard_swish, hard_sigmoid, exp2_swish, exp2_sigmoid };
+constexpr int kActivations = 7;  // of a network, and of the kernels
+
+// The kernels' form of a network's activation, with the factors that make it the same function:
+// kernel(before * x) = after * network(x).
+struct scaled_activation {
+  activation act;
+  float before, after;
+};
+constexpr scaled_activation to_kernel(activation act) {
+  constexpr float kMinusLog2E = -1.44269504f;
+  if (act == activation::swish) return {activation::exp2_swish, kMinusLog2E, kMinusLog2E};
+  if (act == activation::sigmoid) return {activation::exp2_sigmoid, kMinusLog2E, 1.0f};
+  return {act, 1.0f, 1.0f};
+}
 
 // Where pixel number i of a map lies: pixels of one row follow each other L floats apart, and
 // `gap` floats (a border, or 0) are skipped after each row of `width` pixels.

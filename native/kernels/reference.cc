@@ -23,6 +23,8 @@ double activate(activation act, double x) {
     case activation::sigmoid: return 1 / (1 + std::exp(-x));
     case activation::hard_swish: return x * std::min(std::max(x + 3, 0.0), 6.0) / 6;
     case activation::hard_sigmoid: return std::min(std::max(x + 3, 0.0), 6.0) / 6;
+    case activation::exp2_swish: return x / (1 + std::exp2(x));
+    case activation::exp2_sigmoid: return 1 / (1 + std::exp2(x));
   }
   return x;
 }
@@ -30,8 +32,8 @@ double activate(activation act, double x) {
 // Swish is steepest where its second derivative vanishes, at x = 2.3994: 1.0998. Sigmoid at 0. Hard
 // swish has the slope (2 x + 3) / 6 between -3 and 3.
 double lipschitz(activation act) {
-  if (act == activation::swish) return 1.1;
-  if (act == activation::sigmoid) return 0.25;
+  if (act == activation::swish || act == activation::exp2_swish) return 1.1;
+  if (act == activation::sigmoid || act == activation::exp2_sigmoid) return 0.25;
   if (act == activation::hard_swish) return 1.5;
   if (act == activation::hard_sigmoid) return 1.0 / 6;
   return 1;
@@ -39,10 +41,13 @@ double lipschitz(activation act) {
 
 double activation_error(activation act, double x) {
   if (act == activation::hard_swish || act == activation::hard_sigmoid) return 6 * kUnit * std::fabs(activate(act, x)) + kTiny;
-  if (act != activation::swish && act != activation::sigmoid) return 0;
-  const double share = 1 - activate(activation::sigmoid, x);
-  const double relative = share * (kExp2Error + 2 * kUnit * std::fabs(x)) + 4 * kUnit;
-  const double clamped = std::ldexp(act == activation::swish ? std::fabs(x) : 1.0, -kExp2Limit);
+  const bool swish = act == activation::swish || act == activation::exp2_swish;
+  const bool sigmoid = act == activation::sigmoid || act == activation::exp2_sigmoid;
+  if (!swish && !sigmoid) return 0;
+  const bool scaled = act == activation::exp2_swish || act == activation::exp2_sigmoid;
+  const double share = 1 - activate(scaled ? activation::exp2_sigmoid : activation::sigmoid, x);
+  const double relative = share * (kExp2Error + (scaled ? 0 : 2 * kUnit * std::fabs(x))) + 4 * kUnit;
+  const double clamped = std::ldexp(swish ? std::fabs(x) : 1.0, -kExp2Limit);
   return relative * std::fabs(activate(act, x)) + clamped + kTiny;
 }
 
@@ -76,7 +81,7 @@ void dot::add(approx a, approx b) {
 
 void dot::add(approx a) { add(a, {1, 0}); }
 
-approx dot::result() const { return {value_, carried_ + gamma(terms_ + 1) * magnitude_ + kTiny}; }
+approx dot::result() const { return {value_, carried_ + gamma(terms_ + 3) * magnitude_ + kTiny}; }
 
 window make_window(padding pad, int size, int stride, int height, int width) {
   window w;

@@ -7,7 +7,8 @@
 // the bound comes from, with u = 2^-24 the relative error of one rounding (to nearest):
 //   * A product of t factors (1 + d), |d| <= u, differs from 1 by at most gamma(t) = t u / (1 - t u).
 //   * A sum of t products, added in any order, fused or not: each product meets one rounding of its
-//     own and at most t of additions, so |computed - sum| <= gamma(t + 1) * sum |a b|.
+//     own and at most t of additions, so |computed - sum| <= gamma(t + 1) * sum |a b|. Two more roundings
+//     stand for the factors -log2(e) and -ln(2) that packing may fold into a weight: gamma(t + 3).
 //   * Operands that are themselves off by ea and eb add |a| eb + |b| ea + ea eb per product.
 //   * An activation with Lipschitz constant l turns an input error e into l e, and those that are more
 //     than a comparison add a relative error of their own, activation_error().
@@ -39,7 +40,8 @@ double activate(activation act, double x);
 double lipschitz(activation act);
 // How far the activation of the float x may lie from the true value, 0 where it only compares.
 // Hard swish and hard sigmoid round the sum, the sixth and at most two products: 4 u, and 2 u are left
-// for terms of second order. Swish and sigmoid are quotients by 1 + e^-x. The exponent -x log2(e) meets two roundings (constant, product),
+// for terms of second order. Swish and sigmoid are quotients by 1 + e^-x (exp2_swish and exp2_sigmoid
+// by 1 + 2^x, without the product). The exponent -x log2(e) meets two roundings (constant, product),
 // so that e^-x is off by kExp2Error + 2 u |x|, relative; of the sum only the share
 // e^-x / (1 + e^-x) = 1 - sigmoid(x) is e^-x. The sum and a quotient good to 1 ulp add 3 u, and one
 // more u is left for terms of second order. Where the exponent is clamped, the quotient is x or 1

@@ -43,24 +43,41 @@ EFFNET_INLINE f32v upper(f32v a) { return {_mm512_zextps256_ps512(_mm512_extract
 // 2.46 ns a vector, loads and stores not counted. On older Intel cores the reciprocal may win.
 EFFNET_INLINE f32v quotient(f32v a, f32v b) { return {_mm512_div_ps(a.v, b.v)}; }
 
-// 2^t, relative error below 6e-7 while the result is normal; 0 below, infinity above, so that no
-// upper clamp is needed. Below -125 the result may be as large as 2^-125. t is rounded to sixteenths m
-// (the low four bits of t + 1.5 * 2^19 are m's fraction); 2^fraction comes from a table held in one
-// register, the rest |f| <= 1/32 from a quadratic, and scalef multiplies by 2^floor(m).
-EFFNET_INLINE f32v exp2(f32v t) {
-  t = max(f32v::set(-125.0f), t);  // keeps f finite where t is -infinity
-  const __m512 magic = _mm512_set1_ps(786432.0f);
-  const __m512 table = _mm512_setr_ps(1.0f, 1.04427378f, 1.09050773f, 1.13878863f, 1.18920711f, 1.24185781f,
-                                      1.29683955f, 1.35425555f, 1.41421356f, 1.47682615f, 1.54221083f, 1.61049033f,
-                                      1.68179283f, 1.75625216f, 1.83400809f, 1.91520656f);
-  const __m512 shifted = _mm512_add_ps(t.v, magic);
-  const __m512 m = _mm512_sub_ps(shifted, magic);
-  const __m512 f = _mm512_sub_ps(t.v, m);
-  const __m512 power = _mm512_permutexvar_ps(_mm512_castps_si512(shifted), table);
-  const __m512 slope = _mm512_fmadd_ps(f, _mm512_set1_ps(0.240219459f), _mm512_set1_ps(0.693187833f));
-  const __m512 r = _mm512_fmadd_ps(_mm512_mul_ps(power, f), slope, power);
-  return {_mm512_scalef_ps(r, m)};
+// Makes the compiler forget what v holds, so that a constant stays in its register: GCC 12 and clang
+// 19 else read it from memory each time, and a core loads one such vector a cycle.
+EFFNET_INLINE void keep(__m512& v) {
+#if !defined(_MSC_VER) || defined(__clang__)
+  __asm__("" : "+v"(v));
+#endif
 }
+
+// 2^t, relative error below 6e-7 while the result is normal; 0 below, infinity above. Not a number for
+// an infinite t. t is rounded to sixteenths m (the low four bits of t + 1.5 * 2^19 are m's fraction);
+// 2^fraction comes from a table held in one register, the rest |f| <= 1/32 from a quadratic, and
+// scalef multiplies by 2^floor(m).
+struct exp2_function {
+  static constexpr int kConstants = 4;
+  __m512 magic = _mm512_set1_ps(786432.0f);
+  __m512 table = _mm512_setr_ps(1.0f, 1.04427378f, 1.09050773f, 1.13878863f, 1.18920711f, 1.24185781f, 1.29683955f,
+                                1.35425555f, 1.41421356f, 1.47682615f, 1.54221083f, 1.61049033f, 1.68179283f,
+                                1.75625216f, 1.83400809f, 1.91520656f);
+  __m512 square = _mm512_set1_ps(0.240219459f), slope = _mm512_set1_ps(0.693187833f);
+
+  EFFNET_INLINE exp2_function() {
+    keep(magic);
+    keep(table);
+    keep(square);
+    keep(slope);
+  }
+  EFFNET_INLINE f32v operator()(f32v t) const {
+    const __m512 shifted = _mm512_add_ps(t.v, magic);
+    const __m512 m = _mm512_sub_ps(shifted, magic);
+    const __m512 f = _mm512_sub_ps(t.v, m);
+    const __m512 power = _mm512_permutexvar_ps(_mm512_castps_si512(shifted), table);
+    const __m512 r = _mm512_fmadd_ps(_mm512_mul_ps(power, f), _mm512_fmadd_ps(f, square, slope), power);
+    return {_mm512_scalef_ps(r, m)};
+  }
+};
 
 // Sixteen 32-bit integers, for 8-bit images; load_bytes and store_bytes touch 16 bytes. Stored are
 // (v >> Shift) cut to 0..255.

@@ -44,18 +44,21 @@ EFFNET_INLINE f32v quotient(f32v a, f32v b) { return {vdivq_f32(a.v, b.v)}; }
 
 // 2^t with t clamped to -125..125, relative error below 3e-7: t = n + f with |f| <= 1/2, a quintic in
 // f (least maximum relative error 7.5e-8), and n added to the exponent bits.
-EFFNET_INLINE f32v exp2(f32v t) {
-  t = max(f32v::set(-125.0f), min(f32v::set(125.0f), t));
-  const float32x4_t n = vrndnq_f32(t.v);
-  const float32x4_t f = vsubq_f32(t.v, n);
-  float32x4_t p = vfmaq_f32(vdupq_n_f32(0.00967554096f), f, vdupq_n_f32(0.00132764701f));
-  p = vfmaq_f32(vdupq_n_f32(0.0555071309f), f, p);
-  p = vfmaq_f32(vdupq_n_f32(0.240221202f), f, p);
-  p = vfmaq_f32(vdupq_n_f32(0.693146944f), f, p);
-  p = vfmaq_f32(vdupq_n_f32(1.00000012f), f, p);
-  const int32x4_t exponent = vshlq_n_s32(vcvtq_s32_f32(n), 23);
-  return {vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), exponent))};
-}
+struct exp2_function {
+  static constexpr int kConstants = 0;
+  EFFNET_INLINE f32v operator()(f32v t) const {
+    t = max(f32v::set(-125.0f), min(f32v::set(125.0f), t));
+    const float32x4_t n = vrndnq_f32(t.v);
+    const float32x4_t f = vsubq_f32(t.v, n);
+    float32x4_t p = vfmaq_f32(vdupq_n_f32(0.00967554096f), f, vdupq_n_f32(0.00132764701f));
+    p = vfmaq_f32(vdupq_n_f32(0.0555071309f), f, p);
+    p = vfmaq_f32(vdupq_n_f32(0.240221202f), f, p);
+    p = vfmaq_f32(vdupq_n_f32(0.693146944f), f, p);
+    p = vfmaq_f32(vdupq_n_f32(1.00000012f), f, p);
+    const int32x4_t exponent = vshlq_n_s32(vcvtq_s32_f32(n), 23);
+    return {vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), exponent))};
+  }
+};
 
 // Sixteen 32-bit integers, for 8-bit images; load_bytes and store_bytes touch 16 bytes. Stored are
 // (v >> Shift) cut to 0..255.

@@ -67,26 +67,29 @@ EFFNET_INLINE f32v quotient(f32v a, f32v b) {
 // 2^t with t clamped to -125..125, relative error below 5e-7: t = n + f with |f| <= 1/2, a quintic in
 // f (least maximum relative error 7.5e-8), and n added to the exponent bits. Adding and subtracting
 // 1.5 * 2^23 rounds to the nearest integer.
-EFFNET_INLINE f32v exp2(f32v t) {
-  t = max(f32v::set(-125.0f), min(f32v::set(125.0f), t));
-  const f32v magic = f32v::set(12582912.0f);
-  const f32v shifted = t + magic;
-  const f32v f = t - (shifted - magic);
-  f32v p = fma(f, f32v::set(0.00132764701f), f32v::set(0.00967554096f));
-  p = fma(f, p, f32v::set(0.0555071309f));
-  p = fma(f, p, f32v::set(0.240221202f));
-  p = fma(f, p, f32v::set(0.693146944f));
-  p = fma(f, p, f32v::set(1.00000012f));
-  return each([&](int i) {
-    uint32_t bits, n;
-    std::memcpy(&bits, &p.v[i], 4);
-    std::memcpy(&n, &shifted.v[i], 4);
-    bits += n << 23;
-    float r;
-    std::memcpy(&r, &bits, 4);
-    return r;
-  });
-}
+struct exp2_function {
+  static constexpr int kConstants = 0;
+  EFFNET_INLINE f32v operator()(f32v t) const {
+    t = max(f32v::set(-125.0f), min(f32v::set(125.0f), t));
+    const f32v magic = f32v::set(12582912.0f);
+    const f32v shifted = t + magic;
+    const f32v f = t - (shifted - magic);
+    f32v p = fma(f, f32v::set(0.00132764701f), f32v::set(0.00967554096f));
+    p = fma(f, p, f32v::set(0.0555071309f));
+    p = fma(f, p, f32v::set(0.240221202f));
+    p = fma(f, p, f32v::set(0.693146944f));
+    p = fma(f, p, f32v::set(1.00000012f));
+    return each([&](int i) {
+      uint32_t bits, n;
+      std::memcpy(&bits, &p.v[i], 4);
+      std::memcpy(&n, &shifted.v[i], 4);
+      bits += n << 23;
+      float r;
+      std::memcpy(&r, &bits, 4);
+      return r;
+    });
+  }
+};
 
 // Sixteen 32-bit integers, for 8-bit images; load_bytes and store_bytes touch 16 bytes. Stored are
 // (v >> Shift) cut to 0..255.

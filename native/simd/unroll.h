@@ -34,6 +34,15 @@ EFFNET_INLINE void prefetch(const float* p) {
 #endif
 }
 
+// Memory at p may have changed as far as the compiler knows: what was stored is loaded again.
+EFFNET_INLINE void forget(float* p) {
+#if !defined(_MSC_VER) || defined(__clang__)
+  __asm__ volatile("" : : "r"(p) : "memory");
+#else
+  (void)p;
+#endif
+}
+
 template <int I>
 struct index {
   constexpr operator int() const { return I; }

@@ -160,7 +160,7 @@ long long sweep_widths(tester& t, const kernel_table& table, random_source& rand
           s.in = inputs[turn % 6];
           s.out = panel_vectors * table.lanes * (1 + turn % 2) - turn / 2 % table.lanes;
           s.out_height = 1 + turn / 5 % 3;
-          s.act = kAllActivations[turn % kActivations];
+          s.act = kKernelActivations[turn % kActivations];
           s.residual = turn / 3 % 2 == 1;
           s.gap = turn / 4 % 3;
           run_shape(t, table, s, random);
@@ -181,7 +181,7 @@ long long sweep_channels(tester& t, const kernel_table& table, random_source& ra
     s.stride = 1 + turn / 3 % 2;
     s.panel_vectors = 1 + turn / 2 % widest;
     s.out_height = 2, s.out_width = 4 + turn % 4;
-    s.act = kAllActivations[turn % kActivations];
+    s.act = kKernelActivations[turn % kActivations];
     s.residual = turn % 2 == 1;
     s.gap = turn % 3;
     run_shape(t, table, s, random);
@@ -193,7 +193,7 @@ long long sweep_channels(tester& t, const kernel_table& table, random_source& ra
 // Every activation with and without residual.
 long long sweep_activations(tester& t, const kernel_table& table, random_source& random) {
   for (int stride : {1, 2})
-    for (activation act : kAllActivations)
+    for (activation act : kKernelActivations)
       for (bool residual : {false, true}) {
         shape s;
         s.in = table.lanes + 2, s.out = table.conv_vectors * table.lanes + 1, s.panel_vectors = table.conv_vectors;

@@ -157,7 +157,7 @@ long long sweep_sizes(tester& t, const kernel_table& table, const kernel_case& k
         s.channels = blocks * table.lanes - turn % table.lanes;
         s.out_height = height;
         s.out_width = width;
-        s.act = kAllActivations[turn % kActivations];
+        s.act = kKernelActivations[turn % kActivations];
         s.sums = turn / kActivations % 2 == 0;
         s.gap = turn / 3 % 3;
         run_shape(t, table, k, s, random);
@@ -168,7 +168,7 @@ long long sweep_sizes(tester& t, const kernel_table& table, const kernel_case& k
 
 // Every activation with and without sums.
 long long sweep_activations(tester& t, const kernel_table& table, const kernel_case& k, random_source& random) {
-  for (activation act : kAllActivations)
+  for (activation act : kKernelActivations)
     for (bool sums : {false, true})
       for (int width : {7, 28, 29}) {
         shape s;

@@ -204,7 +204,7 @@ long long sweep_pixels(tester& t, const kernel_table& table, random_source& rand
       for (int k : few_k(table.lanes)) {
         shape s;
         s.m = m, s.n = n, s.k = k;
-        s.act = kAllActivations[turn % kActivations];
+        s.act = kKernelActivations[turn % kActivations];
         s.residual = turn / 2 % 2 == 1;
         vary_rows(s, turn, table.gemm_rows);
         run_shape(t, kind::pointwise, table, s, random);
@@ -221,7 +221,7 @@ long long sweep_outputs(tester& t, const kernel_table& table, random_source& ran
     for (int m : {1, tile - 1, tile, tile + 1}) {
       shape s;
       s.m = m, s.n = n, s.k = few_k(table.lanes)[turn % kSecondK];
-      s.act = kAllActivations[turn / 2 % kActivations];
+      s.act = kKernelActivations[turn / 2 % kActivations];
       s.residual = turn / 3 % 2 == 1;
       vary_rows(s, turn, tile);
       run_shape(t, kind::pointwise, table, s, random);
@@ -238,7 +238,7 @@ long long sweep_inputs(tester& t, const kernel_table& table, random_source& rand
   for (int k = 1; k <= most; ++k) inputs.push_back(k);
   int turn = 5;
   for (int k : inputs)
-    for (activation act : kAllActivations)
+    for (activation act : kKernelActivations)
       for (bool residual : {false, true}) {
         shape s;
         s.m = table.gemm_rows + 2, s.n = table.lanes * table.gemm_vectors + 1, s.k = k;
@@ -258,7 +258,7 @@ long long sweep_pool(tester& t, const kernel_table& table, random_source& random
       for (int k : few_k(table.lanes)) {
         shape s;
         s.m = m, s.n = n, s.k = k;
-        s.act = kAllActivations[turn++ % kActivations];
+        s.act = kKernelActivations[turn++ % kActivations];
         s.width = std::max(m, 1);
         run_shape(t, kind::pool, table, s, random);
       }
@@ -270,7 +270,7 @@ long long sweep_stem(tester& t, const kernel_table& table, random_source& random
   int turn = 0;
   for (int m = 1; m <= most; ++m)
     for (int n : around_tile(table.lanes, table.lanes * table.gemm_vectors))
-      for (activation act : kAllActivations) {
+      for (activation act : kKernelActivations) {
         shape s;
         s.m = m, s.n = n, s.k = 27;
         s.act = act;

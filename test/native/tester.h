@@ -225,6 +225,10 @@ constexpr int kAroundTile = 11;
 constexpr activation kAllActivations[kActivations] = {
     activation::none,    activation::relu,       activation::relu6,       activation::swish,
     activation::sigmoid, activation::hard_swish, activation::hard_sigmoid};
+// What the kernels compute.
+constexpr activation kKernelActivations[kActivations] = {
+    activation::none,         activation::relu,       activation::relu6,       activation::exp2_swish,
+    activation::exp2_sigmoid, activation::hard_swish, activation::hard_sigmoid};
 
 }  // namespace test
 }  // namespace effnet
