@@ -63,7 +63,7 @@ void executor::impl::run_head() {
   mean.mean = at(current.pooled_at);
   mean.rows = 1;
   mean.block_end = head.conv.layout.vectors;
-  mean.scale = 1.0f / float(in.pixels());
+  mean.scale = head.pool_scale / float(in.pixels());
   table().mean.fn(mean);
   clock.lap(-1, "head.conv");
   if (head.hidden.n == 0) return;
@@ -139,7 +139,8 @@ status executor::run(const input_image& image, const run_output& out, const std:
   if (stopped()) return cancelled();
   e.run_head();
   if (out.embedding != nullptr) {
-    std::memcpy(out.embedding, e.at(e.current.embedding_at), sizeof(float) * size_t(e.owner->features()));
+    const float* embedding = e.at(e.current.embedding_at);
+    for (int i = 0; i < e.owner->features(); ++i) out.embedding[i] = embedding[i] * e.net().head.embedding_scale;
   }
   if (out.logits != nullptr) {
     e.run_classifier();

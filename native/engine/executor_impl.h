@@ -47,7 +47,7 @@ struct executor::impl {
   gemm_args matrix_args(const packed_matrix& m, activation act) const;
   void store_to(gemm_args& g, const map& dst, float* dst_at) const;
   void pointwise(gemm_args g, const packed_matrix& m, const map& dst, float* dst_at);
-  void project(const packed_matrix& m, const float* weights, const map& src, bool residual, const block_plan& p);
+  void project(const packed_matrix& m, const float* weights, const map& src, const float* residual_scale, const block_plan& p);
   void dense(const packed_matrix& m, const float* src, float* dst, activation act);
 
   // mbconv.cc

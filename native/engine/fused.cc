@@ -12,7 +12,7 @@ void executor::impl::run_block(int index, const packed_fused& b, const block_pla
   }
   convolve(b, p, p.filtered, at(current.filtered_at));
   clock.lap(index, "conv");
-  project(b.project, net().at(b.project.weights), p.filtered, b.residual, p);
+  project(b.project, net().at(b.project.weights), p.filtered, b.residual ? &b.residual_scale : nullptr, p);
   clock.lap(index, "project");
 }
 
@@ -35,6 +35,7 @@ void executor::impl::convolve(const packed_fused& b, const block_plan& p, const 
   c.dst_plane = dst.plane();
   c.dst_row = dst.row();
   if (b.residual && !b.has_project) {
+    c.residual_scale = b.residual_scale;
     c.residual = at(p.in_at) + p.in.inside();
     c.residual_plane = p.in.plane();
     c.residual_row = p.in.row();

@@ -83,12 +83,14 @@ void executor::impl::pointwise(gemm_args g, const packed_matrix& m, const map& d
   });
 }
 
-// The 1x1 convolution at the end of a block; `weights` may be a gated copy of the matrix's own.
-void executor::impl::project(const packed_matrix& m, const float* weights, const map& src, bool residual, const block_plan& p) {
+// The 1x1 convolution at the end of a block; `weights` may be a gated copy of the matrix's own. A null
+// residual_scale: no residual.
+void executor::impl::project(const packed_matrix& m, const float* weights, const map& src, const float* residual_scale, const block_plan& p) {
   gemm_args g = matrix_args(m, activation::none);
   g.weights = weights;
   source_map(g, src, at(current.filtered_at));
-  if (residual) {
+  if (residual_scale != nullptr) {
+    g.residual_scale = *residual_scale;
     g.residual = at(p.in_at) + p.in.inside();
     g.residual_plane = p.in.plane();
     g.residual_rows = p.in.pixel_layout();

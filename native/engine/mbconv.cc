@@ -19,7 +19,7 @@ void executor::impl::run_block(int index, const packed_mbconv& b, const block_pl
     weights = excite(b, p);
     clock.lap(index, "excite");
   }
-  project(b.project, weights, p.filtered, b.residual, p);
+  project(b.project, weights, p.filtered, b.residual ? &b.residual_scale : nullptr, p);
   clock.lap(index, "project");
 }
 

@@ -30,122 +30,146 @@ int conv_panel_vectors(const kernel_table& t, int n) {
 }
 
 // Walks the network twice with the same code: the first time, without memory, it only counts.
+// `carried_` is by what the values of the maps differ from the network's own at this point: an
+// activation in the kernels' form wants its argument times `before` and leaves its result times `after`.
 class packer {
  public:
   packer(const kernel_table& table, float* memory) : table_(table), memory_(memory) {}
   size_t used() const { return used_; }
 
-  packed_matrix matrix(const floats& weights, const floats& bias, int n, int k, int panel_vectors, bool halves) {
+  packed_matrix stem(const stem_block& s, activation* act) {
+    return taps(s.weights, s.bias, s.out, s.in, s.kernel, s.in, table_.gemm_vectors, table_.gemm_halves, s.act, act);
+  }
+
+  packed_mbconv block(const mbconv_block& b) {
+    packed_mbconv p;
+    const float input = carried_;
+    p.expanded = b.expanded;
+    p.out = b.out;
+    p.squeeze = b.squeeze;
+    p.has_expand = b.has_expand;
+    p.residual = b.residual;
+    if (b.has_expand) p.expand = pointwise(b.expand_weights, b.expand_bias, b.expanded, b.in, b.act, &p.act);
+    p.depthwise = depthwise(b, &p.act);
+    if (b.squeeze != 0) {
+      const float map = carried_;
+      p.reduce = dense(b.reduce_weights, b.reduce_bias, b.squeeze, b.expanded, b.squeeze_act, &p.squeeze_act);
+      p.excite = dense(b.excite_weights, b.excite_bias, b.expanded, b.squeeze, b.gate_act, &p.gate_act);
+      carried_ *= map;  // the gate multiplies it
+    }
+    p.project = pointwise(b.project_weights, b.project_bias, b.out, b.expanded, activation::none, nullptr);
+    p.residual_scale = carried_ / input;
+    return p;
+  }
+  packed_fused block(const fused_block& b) {
+    packed_fused p;
+    const float input = carried_;
+    p.expanded = b.expanded;
+    p.out = b.out;
+    p.has_project = b.has_project;
+    p.residual = b.residual;
+    p.conv = conv(b, &p.act);
+    if (b.has_project) p.project = pointwise(b.project_weights, b.project_bias, b.out, b.expanded, activation::none, nullptr);
+    p.residual_scale = carried_ / input;
+    return p;
+  }
+  packed_head head(const head_block& b) {
+    packed_head p;
+    p.conv = pointwise(b.conv_weights, b.conv_bias, b.features, b.in, b.act, &p.act);
+    p.pool_scale = 1.0f / carried_;
+    carried_ = 1.0f;
+    if (b.hidden != 0) p.hidden = dense(b.hidden_weights, b.hidden_bias, b.hidden, b.features, b.hidden_act, &p.hidden_act);
+    p.embedding_scale = 1.0f / carried_;
+    p.classifier = dense(b.classifier_weights, b.classifier_bias, b.classes, b.embedding(), activation::none, nullptr);
+    return p;
+  }
+
+ private:
+  // The factors of one layer's weights and bias.
+  struct factors {
+    float weights, bias;
+  };
+  // Passes through a layer; its activation in the kernels' form goes to `to`.
+  factors pass(activation act, activation* to) {
+    const scaled_activation scaled = to_kernel(act);
+    if (to != nullptr) *to = scaled.act;
+    const factors f{scaled.before / carried_, scaled.before};
+    carried_ = scaled.after;
+    return f;
+  }
+
+  packed_matrix matrix(const floats& weights, const floats& bias, int n, const panels& layout, factors f) {
     packed_matrix m;
-    m.k = k;
+    m.k = layout.k;
     m.n = n;
-    m.layout = make_panels(k, n, table_.lanes, panel_vectors, halves);
-    m.weights = take(m.layout.size());
-    m.bias = vector(bias, n);
-    if (memory_ != nullptr) pack_panels(weights.data, n, m.layout, memory_ + m.weights);
+    m.layout = layout;
+    m.weights = take(layout.size());
+    m.bias = vector(bias, n, f.bias);
+    if (memory_ != nullptr) pack_panels(weights.data, n, layout, memory_ + m.weights, f.weights);
     return m;
   }
-  packed_matrix pointwise(const floats& weights, const floats& bias, int n, int k) {
-    return matrix(weights, bias, n, k, table_.gemm_vectors, table_.gemm_halves);
+  packed_matrix pointwise(const floats& weights, const floats& bias, int n, int k, activation act, activation* to) {
+    return matrix(weights, bias, n, make_panels(k, n, table_.lanes, table_.gemm_vectors, table_.gemm_halves), pass(act, to));
   }
-  packed_matrix dense(const floats& weights, const floats& bias, int n, int k) {
-    return matrix(weights, bias, n, k, table_.gemv_vectors, false);
+  packed_matrix dense(const floats& weights, const floats& bias, int n, int k, activation act, activation* to) {
+    return matrix(weights, bias, n, make_panels(k, n, table_.lanes, table_.gemv_vectors), pass(act, to));
   }
 
   // The taps of each output in the order in which a kernel meets them, then as any matrix.
-  packed_matrix taps(const floats& weights, const floats& bias, int n, int in, int kernel, int lanes, int panel_vectors, bool halves) {
+  packed_matrix taps(const floats& weights, const floats& bias, int n, int in, int kernel, int lanes, int panel_vectors,
+                     bool halves, activation act, activation* to) {
     std::vector<float> interleaved;
     if (memory_ != nullptr) {
       interleaved.resize(weights.size);
       interleave_taps(weights.data, n, in, kernel, lanes, interleaved.data());
     }
-    return matrix({interleaved.data(), interleaved.size()}, bias, n, in * kernel * kernel, panel_vectors, halves);
+    return matrix({interleaved.data(), interleaved.size()}, bias, n,
+                  make_panels(in * kernel * kernel, n, table_.lanes, panel_vectors, halves), pass(act, to));
   }
-  packed_matrix stem(const stem_block& s) {
-    return taps(s.weights, s.bias, s.out, s.in, s.kernel, s.in, table_.gemm_vectors, table_.gemm_halves);
-  }
-  packed_conv conv(const fused_block& b) {
+  packed_conv conv(const fused_block& b, activation* to) {
     packed_conv p;
     p.kernel = b.kernel;
     p.stride = b.stride;
     p.fn = conv_kernel(table_, b.stride).fn;
-    p.matrix = taps(b.conv_weights, b.conv_bias, b.expanded, b.in, b.kernel, table_.lanes, conv_panel_vectors(table_, b.expanded), false);
+    p.matrix = taps(b.conv_weights, b.conv_bias, b.expanded, b.in, b.kernel, table_.lanes,
+                    conv_panel_vectors(table_, b.expanded), false, b.act, to);
     return p;
   }
-  packed_depthwise depthwise(const mbconv_block& b) {
+  packed_depthwise depthwise(const mbconv_block& b, activation* to) {
     const int taps = b.kernel * b.kernel;
+    const factors f = pass(b.act, to);
     packed_depthwise p;
     p.channels = b.expanded;
     p.kernel = b.kernel;
     p.stride = b.stride;
     p.fn = depthwise_kernel(table_, b.kernel, b.stride).fn;
     p.weights = take(size_t(round_up(b.expanded, table_.lanes)) * taps);
-    p.bias = vector(b.depthwise_bias, b.expanded);
-    if (memory_ != nullptr) pack_depthwise(b.depthwise_weights.data, b.expanded, taps, table_.lanes, memory_ + p.weights);
+    p.bias = vector(b.depthwise_bias, b.expanded, f.bias);
+    if (memory_ != nullptr) pack_depthwise(b.depthwise_weights.data, b.expanded, taps, table_.lanes, memory_ + p.weights, f.weights);
     return p;
   }
 
-  packed_mbconv block(const mbconv_block& b) {
-    packed_mbconv p;
-    p.expanded = b.expanded;
-    p.out = b.out;
-    p.squeeze = b.squeeze;
-    p.has_expand = b.has_expand;
-    p.residual = b.residual;
-    p.act = b.act;
-    p.squeeze_act = b.squeeze_act;
-    p.gate_act = b.gate_act;
-    if (b.has_expand) p.expand = pointwise(b.expand_weights, b.expand_bias, b.expanded, b.in);
-    p.depthwise = depthwise(b);
-    if (b.squeeze != 0) {
-      p.reduce = dense(b.reduce_weights, b.reduce_bias, b.squeeze, b.expanded);
-      p.excite = dense(b.excite_weights, b.excite_bias, b.expanded, b.squeeze);
-    }
-    p.project = pointwise(b.project_weights, b.project_bias, b.out, b.expanded);
-    return p;
-  }
-  packed_fused block(const fused_block& b) {
-    packed_fused p;
-    p.expanded = b.expanded;
-    p.out = b.out;
-    p.has_project = b.has_project;
-    p.residual = b.residual;
-    p.act = b.act;
-    p.conv = conv(b);
-    if (b.has_project) p.project = pointwise(b.project_weights, b.project_bias, b.out, b.expanded);
-    return p;
-  }
-  packed_head head(const head_block& b) {
-    packed_head p;
-    p.act = b.act;
-    p.hidden_act = b.hidden_act;
-    p.conv = pointwise(b.conv_weights, b.conv_bias, b.features, b.in);
-    if (b.hidden != 0) p.hidden = dense(b.hidden_weights, b.hidden_bias, b.hidden, b.features);
-    p.classifier = dense(b.classifier_weights, b.classifier_bias, b.classes, b.embedding());
-    return p;
-  }
-
- private:
   size_t take(size_t count) {
     constexpr size_t kLine = 16;  // floats in 64 bytes
     const size_t at = used_;
     used_ += (count + kLine - 1) / kLine * kLine;
     return at;
   }
-  size_t vector(const floats& src, int n) {
+  size_t vector(const floats& src, int n, float factor) {
     const size_t at = take(size_t(round_up(n, table_.lanes)));
-    if (memory_ != nullptr) pack_vector(src.data, n, table_.lanes, memory_ + at);
+    if (memory_ != nullptr) pack_vector(src.data, n, table_.lanes, memory_ + at, factor);
     return at;
   }
 
   const kernel_table& table_;
   float* memory_;
   size_t used_ = 0;
+  float carried_ = 1.0f;
 };
 
 size_t pack_network(const network& net, float* memory, model::impl* m) {
   packer p(*m->table, memory);
-  m->stem = p.stem(net.stem);
+  m->stem = p.stem(net.stem, &m->stem_act);
   m->blocks.clear();
   for (const block& b : net.blocks)
     m->blocks.push_back(std::visit([&](const auto& one) { return packed_block(p.block(one)); }, b));
@@ -204,7 +228,6 @@ status model::create(const network& net, const kernel_table& table, std::shared_
     auto m = std::make_unique<impl>();
     m->table = &table;
     m->pad = net.pad;
-    m->stem_act = net.stem.act;
     m->kernels = used_kernels(table).of(net);
     if (status s = m->arena.resize(pack_network(net, nullptr, m.get())); !s.ok()) return s;
     pack_network(net, m->arena.data(), m.get());

@@ -33,9 +33,13 @@ struct packed_conv {
   conv_fn fn = nullptr;
 };
 
+// Activations are the kernels' (to_kernel), their factors folded into weights and biases. So a map may
+// carry a multiple of the network's own values: residual_scale takes a block's input to the scale of its
+// output, and embedding_scale gives the embedding back.
 struct packed_mbconv {
   int expanded = 0, out = 0, squeeze = 0;
   bool has_expand = false, residual = false;
+  float residual_scale = 1.0f;
   activation act, squeeze_act, gate_act;
   packed_matrix expand, reduce, excite, project;
   packed_depthwise depthwise;
@@ -44,6 +48,7 @@ struct packed_mbconv {
 struct packed_fused {
   int expanded = 0, out = 0;
   bool has_project = false, residual = false;
+  float residual_scale = 1.0f;
   activation act;
   packed_conv conv;
   packed_matrix project;
@@ -53,6 +58,8 @@ using packed_block = std::variant<packed_mbconv, packed_fused>;
 
 struct packed_head {
   activation act, hidden_act;
+  float pool_scale = 1.0f;       // the mean of the network's own values from the sum of the map's, times pixels
+  float embedding_scale = 1.0f;
   packed_matrix conv, hidden, classifier;  // hidden: n is 0 where there is none
 };
 

@@ -102,7 +102,7 @@ EFFNET_NOINLINE void finish_tile(const conv_args& c, float* tile, int vector, in
         c.residual != nullptr ? c.residual + (vector + j) * c.residual_plane + y * c.residual_row + ptrdiff_t(x) * L : nullptr;
     for (int i = 0; i < pixels * L; i += L) {
       f32v v = f32v::load(from + i);
-      if (residual != nullptr) v = v + f32v::load(residual + i);
+      if (residual != nullptr) v = fma(f32v::set(c.residual_scale), f32v::load(residual + i), v);
       v.store(dst + i);
     }
   }

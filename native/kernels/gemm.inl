@@ -108,14 +108,15 @@ EFFNET_INLINE void store_tile(const gemm_args& g, int vector, int pixel, accumul
   if (g.residual != nullptr) {
     ptrdiff_t from[MR];
     pixel_offsets<MR>(g.residual_rows, pixel, from);
+    const f32v scale = f32v::set(g.residual_scale);
     unroll<NV>([&](auto j) EFFNET_LAMBDA {
       const float* residual = g.residual + (vector + j) * g.residual_plane;
-      unroll<MR>([&](auto i) EFFNET_LAMBDA { acc.v[i][j] = acc.v[i][j] + f32v::load(residual + from[i]); });
+      unroll<MR>([&](auto i) EFFNET_LAMBDA { acc.v[i][j] = fma(scale, f32v::load(residual + from[i]), acc.v[i][j]); });
     });
     const float* residual = g.residual + (vector + NV) * g.residual_plane;
     unroll<kPairs>([&](auto p) EFFNET_LAMBDA {
       constexpr int even = 2 * decltype(p){}, odd = even + 1 < MR ? even + 1 : even;
-      acc.h[p] = acc.h[p] + join(f32v::load(residual + from[even]), f32v::load(residual + from[odd]));
+      acc.h[p] = fma(scale, join(f32v::load(residual + from[even]), f32v::load(residual + from[odd])), acc.h[p]);
     });
   }
   unroll<NV>([&](auto j) EFFNET_LAMBDA {

@@ -47,7 +47,7 @@ struct pixel_rows {
 };
 
 // Convolution as a matrix product, for the stem and every pointwise layer:
-//   dst[n][i] = act(sum_k src[k][i] * weights[k][n] + bias[n]) + residual[n][i]
+//   dst[n][i] = act(sum_k src[k][i] * weights[k][n] + bias[n]) + residual_scale * residual[n][i]
 // The k inputs of pixel i are `segments` runs of `segment_length` consecutive floats (the last run
 // holds last_segment_length), run s starting at src + s * segment_stride + i * pixel_stride.
 // Pointwise: a run is one channel block (segment_stride = plane, pixel_stride = L). Stem: a run is
@@ -69,6 +69,7 @@ struct gemm_args {
   const float* residual = nullptr;  // map or null
   ptrdiff_t residual_plane = 0;
   pixel_rows residual_rows;
+  float residual_scale = 1.0f;
   float* pool = nullptr;  // pooling only: [n rounded up to L], receives the sum over all pixels
   int vectors = 0;         // output vectors: ceil(n / L)
   bool half = false;       // the panels are packed with a half vector at the end (kernels/pack.h)
@@ -80,7 +81,8 @@ struct gemm_args {
 using gemm_fn = void (*)(const gemm_args&);
 
 // Dense convolution with a square kernel, output rows [row_begin, row_end) of [panel_begin, panel_end):
-//   dst[n][y][x] = act(sum_{c,i,j} src[c][y * s + i][x * s + j] * weights[n][c][i][j] + bias[n]) + residual[n][y][x]
+//   dst[n][y][x] = act(sum_{c,i,j} src[c][y * s + i][x * s + j] * weights[n][c][i][j] + bias[n])
+//                  + residual_scale * residual[n][y][x]
 // src points at the top-left element of a map whose border already holds zeros, so that the padding
 // is part of the source. The stride s is the kernel's own. A panel is panel_vectors wide, at most
 // kernel_table::conv_vectors, and its k runs over channel blocks, rows of the kernel, columns of the
@@ -98,6 +100,7 @@ struct conv_args {
   ptrdiff_t dst_plane = 0, dst_row = 0;
   const float* residual = nullptr;  // map or null
   ptrdiff_t residual_plane = 0, residual_row = 0;
+  float residual_scale = 1.0f;
   int out_width = 0;
   int vectors = 0;  // output vectors: ceil(n / L)
   int panel_begin = 0, panel_end = 0;

@@ -4,7 +4,7 @@
 
 namespace effnet {
 
-void pack_panels(const float* src, int n, const panels& p, float* dst) {
+void pack_panels(const float* src, int n, const panels& p, float* dst, float factor) {
   for (int panel = 0; panel < p.count(); ++panel) {
     const int width = p.width(panel) * p.lanes;
     const int first = panel * p.panel_vectors * p.lanes;
@@ -13,7 +13,7 @@ void pack_panels(const float* src, int n, const panels& p, float* dst) {
       const bool repeated = p.half && j >= width - p.lanes / 2 && panel + 1 == p.count();
       const int channel = first + (repeated ? j - p.lanes / 2 : j);
       const float* in = src + size_t(channel) * p.k;
-      for (int k = 0; k < p.k; ++k) out[size_t(k) * width + j] = channel < n ? in[k] : 0.0f;
+      for (int k = 0; k < p.k; ++k) out[size_t(k) * width + j] = channel < n ? in[k] * factor : 0.0f;
     }
   }
 }
@@ -28,16 +28,16 @@ void interleave_taps(const float* src, int n, int in, int kernel, int lanes, flo
     }
 }
 
-void pack_depthwise(const float* src, int c, int taps, int lanes, float* dst) {
+void pack_depthwise(const float* src, int c, int taps, int lanes, float* dst, float factor) {
   const int padded = round_up(c, lanes);
   for (int channel = 0; channel < padded; ++channel)
     for (int t = 0; t < taps; ++t)
       dst[(size_t(channel / lanes) * taps + t) * lanes + channel % lanes] =
-          channel < c ? src[size_t(channel) * taps + t] : 0.0f;
+          channel < c ? src[size_t(channel) * taps + t] * factor : 0.0f;
 }
 
-void pack_vector(const float* src, int n, int lanes, float* dst) {
-  for (int i = 0; i < round_up(n, lanes); ++i) dst[i] = i < n ? src[i] : 0.0f;
+void pack_vector(const float* src, int n, int lanes, float* dst, float factor) {
+  for (int i = 0; i < round_up(n, lanes); ++i) dst[i] = i < n ? src[i] * factor : 0.0f;
 }
 
 }  // namespace effnet

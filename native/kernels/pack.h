@@ -29,18 +29,18 @@ inline panels make_panels(int k, int n, int lanes, int panel_vectors, bool halve
   return {k, div_up(n, lanes), panel_vectors, lanes, halves && n > lanes && rest != 0 && rest <= lanes / 2};
 }
 
-// src is [n][k]; dst receives panels.size() floats, zeros past n.
-void pack_panels(const float* src, int n, const panels& p, float* dst);
+// src is [n][k]; dst receives panels.size() floats, each times `factor`, zeros past n.
+void pack_panels(const float* src, int n, const panels& p, float* dst, float factor = 1.0f);
 
 // Convolution: src [n][in][kernel][kernel] to the order in which a kernel meets its inputs, [n][block]
 // [kernel][kernel][channels of the block], where a block has `lanes` channels, the last one what is left.
 // With lanes = in this is the order of an interleaved image.
 void interleave_taps(const float* src, int n, int in, int kernel, int lanes, float* dst);
 
-// Depthwise: src [c][taps] to dst [ceil(c / lanes)][taps][lanes], zeros past c.
-void pack_depthwise(const float* src, int c, int taps, int lanes, float* dst);
+// Depthwise: src [c][taps] times `factor` to dst [ceil(c / lanes)][taps][lanes], zeros past c.
+void pack_depthwise(const float* src, int c, int taps, int lanes, float* dst, float factor = 1.0f);
 
-// Vector of n floats, zero-padded to a multiple of lanes.
-void pack_vector(const float* src, int n, int lanes, float* dst);
+// Vector of n floats times `factor`, zero-padded to a multiple of lanes.
+void pack_vector(const float* src, int n, int lanes, float* dst, float factor = 1.0f);
 
 }  // namespace effnet

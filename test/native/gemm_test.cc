@@ -22,6 +22,8 @@ struct shape {
   int gap = 0;    // vectors
 };
 
+constexpr float kResidualScale = -0.5f;  // a power of two: exact
+
 // The numbers of one case in plain order, and what the reference makes of them.
 struct problem {
   std::vector<float> image;  // stem: three rows; otherwise [m][k]
@@ -51,7 +53,7 @@ problem make_problem(kind which, const shape& s, int lanes, random_source& rando
   weights.resize(size_t(padded) * s.k);
   bias.resize(padded);
   for (int i = 0; s.residual && i < s.m; ++i)
-    std::copy_n(p.residual.data() + size_t(i) * s.n, s.n, residual.data() + size_t(i) * padded);
+    for (int j = 0; j < s.n; ++j) residual[size_t(i) * padded + j] = kResidualScale * p.residual[size_t(i) * s.n + j];
   p.result = reference::gemm(exact(src), weights.data(), bias.data(), s.m, padded, s.k, s.act, exact(residual));
   return p;
 }
@@ -80,6 +82,7 @@ struct placed {
     if (s.residual) {
       fill_map(residual, residual_map,
                [&](int c, int i) { return c < s.n ? p.residual[size_t(i) * s.n + c] : 0.0f; });
+      args.residual_scale = kResidualScale;
       args.residual = residual.data();
       args.residual_plane = residual_map.plane;
       args.residual_rows = residual_map.rows();

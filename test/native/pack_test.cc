@@ -24,14 +24,15 @@ void test_panels(tester& t, random_source& random) {
           c.check(p.size() == size_t(vectors) * lanes * k, "wrong size");
           const std::vector<float> src = random.floats(size_t(n) * k);
           buffer dst(p.size(), edge::end, lanes);
-          pack_panels(src.data(), n, p, dst.data());
+          const float factor = k % 2 ? 1.0f : -1.5f;
+          pack_panels(src.data(), n, p, dst.data(), factor);
           reference::vector expected(dst.size(), kUntouched);
           for (int channel = 0; channel < vectors * lanes; ++channel)
             for (int i = 0; i < k; ++i) {
               const int panel = channel / panel_width;
               const int width = std::min(panel_width, vectors * lanes - panel * panel_width);
               const size_t at = size_t(panel) * panel_width * k + size_t(i) * width + channel % panel_width;
-              expected[at] = {channel < n ? src[size_t(channel) * k + i] : 0.0, 0};
+              expected[at] = {channel < n ? src[size_t(channel) * k + i] * factor : 0.0, 0};
             }
           c.check_buffer(dst, expected, "panels");
           c.check(p.stride() == ptrdiff_t(panel_width) * k, "wrong stride");
@@ -95,12 +96,13 @@ void test_depthwise(tester& t, random_source& random) {
         const int padded = (channels + lanes - 1) / lanes * lanes;
         const std::vector<float> src = random.floats(size_t(channels) * taps);
         buffer dst(size_t(padded) * taps, edge::end, lanes);
-        pack_depthwise(src.data(), channels, taps, lanes, dst.data());
+        const float factor = taps % 10 == 9 ? -3.0f : 1.0f;
+        pack_depthwise(src.data(), channels, taps, lanes, dst.data(), factor);
         reference::vector expected(dst.size(), kUntouched);
         for (int channel = 0; channel < padded; ++channel)
           for (int tap = 0; tap < taps; ++tap)
             expected[size_t(channel / lanes) * taps * lanes + size_t(tap) * lanes + channel % lanes] = {
-                channel < channels ? src[size_t(channel) * taps + tap] : 0.0, 0};
+                channel < channels ? src[size_t(channel) * taps + tap] * factor : 0.0, 0};
         c.check_buffer(dst, expected, "depthwise");
       }
 }
@@ -111,9 +113,10 @@ void test_vector(tester& t, random_source& random) {
       test_case c(t, "pack_vector", {{"lanes", lanes}, {"n", n}});
       const std::vector<float> src = random.floats(n);
       buffer dst(size_t(n + lanes - 1) / lanes * lanes, edge::end, lanes);
-      pack_vector(src.data(), n, lanes, dst.data());
+      const float factor = n % 2 ? 0.3f : 1.0f;
+      pack_vector(src.data(), n, lanes, dst.data(), factor);
       reference::vector expected(dst.size(), {0, 0});
-      for (int i = 0; i < n; ++i) expected[i] = {src[i], 0};
+      for (int i = 0; i < n; ++i) expected[i] = {src[i] * factor, 0};
       c.check_buffer(dst, expected, "vector");
     }
 }
