@@ -84,7 +84,8 @@ class description {
   int number(const char* name, int most) const { return int_in(object_, name, 1, most); }
   int channels(const char* name) const { return number(name, kMaxChannels); }
   int side(const char* name) const { return number(name, kMaxSide); }
-  activation act() const { return activation_named(string_in(object_, "activation"), env()); }
+  // The kernel form of what a network calls it.
+  activation act() const { return to_kernel(activation_named(string_in(object_, "activation"), env())).act; }
   bool flag(const char* name) const { return object_.Get(name).ToBoolean().Value(); }
 
  private:
