@@ -145,6 +145,8 @@ export interface Addon {
   createSession(network: Network, weights: FoldedWeights, options: NativeSessionOptions): Promise<NativeSession>;
   /** height * width * 3 floats, rows of RGB. */
   prepareImage(data: Uint8Array, image: NativePixels, recipe: Recipe): Float32Array;
+  /** Frees the buffer's memory at once and leaves it without bytes, as a transfer would. */
+  discard(buffer: ArrayBuffer): void;
   cpu(): CpuReport;
   /** `isa` as in NativeSessionOptions. */
   kernelBench(description: KernelShape & { readonly isa: string }): KernelBench;
@@ -214,7 +216,7 @@ function loadPrebuilt(target: string): unknown {
 }
 
 function isAddon(value: unknown): value is Addon {
-  const wanted: readonly (keyof Addon)[] = ['createSession', 'prepareImage', 'cpu', 'kernelBench'];
+  const wanted: readonly (keyof Addon)[] = ['createSession', 'prepareImage', 'discard', 'cpu', 'kernelBench'];
   if (typeof value !== 'object' || value === null) return false;
   const properties = new Map<string, unknown>(Object.entries(value));
   return wanted.every((name) => typeof properties.get(name) === 'function');

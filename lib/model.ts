@@ -71,6 +71,7 @@ const known: readonly (keyof LoadOptions)[] = [
   'onProgress', 'offline', 'update',
 ];
 const kMaxThreads = 1024;
+const kSmallBuffer = 2 ** 16;
 
 /**
  * Loads a model: `load('b0')` takes the published weights, `load('timm/efficientnet_b0.ra_in1k')` those of
@@ -92,15 +93,18 @@ export async function load(source: string | LoadOptions, options?: LoadOptions):
   const native = addon(); // first: a missing addon should not cost a download
   // Bytes are read, mapped and copied by the addon before this call returns: there is no await on
   // their way, so that their buffer may be reused or transferred afterwards.
+  const isOurs = !(given.weights instanceof Uint8Array);
   const { checkpoint, config = readMetadata(checkpoint.metadata) } =
     given.weights instanceof Uint8Array ? { checkpoint: parseCheckpoint(given.weights) } : await readPlace(given, given.weights);
   const named = given.architecture ?? config?.architecture;
   const origin = { ...detectSource(checkpoint, named), ...conventionsOf(config) };
-  const weights = mapWeights(checkpoint, networkOf(given, named, origin));
+  const weights = mapWeights(checkpoint, networkOf(given, named, origin), { consume: isOurs });
   warn(given, config, origin);
   const recipe = checkRecipe(given.recipe, applyConfig(config, recipeFor(weights.network, origin, named)));
   const labels = labelsFor(given.labels, config, weights.network.head.classes);
-  const session = await openSession(native, weights, recipe, given);
+  const opening = openSession(native, weights, recipe, given); // packed when this returns
+  if (isOurs) discard(native, checkpoint, weights);
+  const session = await opening;
   return new EfficientNet({ session, labels, facts: factsOf(weights.network, origin, recipe) });
 }
 
@@ -235,7 +239,19 @@ function warn(given: CheckedLoad, config: CheckpointConfig | undefined, origin: 
   );
 }
 
-/** Packs on the session's thread, which an abort does not stop: it takes milliseconds. */
+/**
+ * Frees a checkpoint's memory now: garbage collection would leave it until V8 sees a need, which for an
+ * idle model may be never. Small buffers are left to it: they may be parts of a pool that Node shares.
+ */
+function discard(native: Addon, { tensors }: Checkpoint, { stem, blocks, head }: FoldedWeights): void {
+  const made = [stem, ...blocks, head].flatMap((part) => Object.values<Float32Array>({ ...part }));
+  const buffers = new Set([...[...tensors.values()].map(({ bytes }) => bytes), ...made].map(({ buffer }) => buffer));
+  for (const buffer of buffers) {
+    if (buffer instanceof ArrayBuffer && buffer.byteLength > Math.max(kSmallBuffer, Buffer.poolSize)) native.discard(buffer);
+  }
+}
+
+/** Packs before it returns, which an abort does not stop: it takes milliseconds. */
 async function openSession(
   native: Addon,
   weights: FoldedWeights,

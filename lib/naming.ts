@@ -14,7 +14,7 @@ import { tensorflowSource } from './naming/tensorflow.js';
 import { timmSource } from './naming/timm.js';
 import { torchvisionSources } from './naming/torchvision.js';
 import { transformersSource } from './naming/transformers.js';
-import { buildNetwork, type Network } from './network.js';
+import { buildNetwork, stemChannels, type Network } from './network.js';
 
 export type { LayerNames, Naming, NamingScheme, NormNames, WeightLayout } from './naming/scheme.js';
 
@@ -45,14 +45,17 @@ export interface NamedLayer {
 
 /** Every layer of the network in the order of execution. */
 export function namedLayers(network: Network, scheme: NamingScheme): NamedLayer[] {
-  const layers: NamedLayer[] = [{ path: 'stem', names: scheme.stem, size: stemLayer(network) }];
-  network.blocks.forEach((block, i) => {
+  return [...eachLayer(network, scheme)];
+}
+
+function* eachLayer(network: Network, scheme: NamingScheme): Generator<NamedLayer> {
+  yield { path: 'stem', names: scheme.stem, size: stemLayer(network) };
+  for (const [i, block] of network.blocks.entries()) {
     const names = scheme.block(block, i);
-    for (const [layer, size] of entries(blockLayers(block))) layers.push({ path: `blocks.${i}.${layer}`, names: names[layer], size });
-  });
+    for (const [layer, size] of entries(blockLayers(block))) yield { path: `blocks.${i}.${layer}`, names: names[layer], size };
+  }
   const names = { ...scheme.head(network), classifier: scheme.classifier };
-  for (const [layer, size] of entries(headLayers(network))) layers.push({ path: `head.${layer}`, names: names[layer], size });
-  return layers;
+  for (const [layer, size] of entries(headLayers(network))) yield { path: `head.${layer}`, names: names[layer], size };
 }
 
 function entries<K extends string, T>(record: Readonly<Partial<Record<K, T>>>): (readonly [K, T])[] {
@@ -66,14 +69,25 @@ function entries<K extends string, T>(record: Readonly<Partial<Record<K, T>>>): 
  */
 export function inferArchitecture(checkpoint: Checkpoint, scheme: NamingScheme): string | undefined {
   let best: { readonly name: string; readonly layers: number } | undefined;
-  for (const name of Object.keys(architectures)) {
+  const stem = outputsOf(checkpoint, scheme, scheme.stem);
+  for (const [name, architecture] of Object.entries(architectures)) {
+    // Most are ruled out by their stem, before dozens of networks and thousands of names are made.
+    if (stemChannels(architecture) !== stem) continue;
     const network = buildNetwork(name);
-    // Most are ruled out by their stem, before thousands of names are made.
-    if (!hasLayer(checkpoint, scheme, { path: 'stem', names: scheme.stem, size: stemLayer(network) })) continue;
-    const layers = namedLayers(network, scheme);
-    if (layers.length > (best?.layers ?? 0) && layers.every((layer) => hasLayer(checkpoint, scheme, layer))) best = { name, layers: layers.length };
+    const layers = fittingLayers(checkpoint, scheme, network);
+    if (layers > (best?.layers ?? 0)) best = { name, layers };
   }
   return best?.name;
+}
+
+/** How many layers the network has, or 0 where the checkpoint lacks one: mostly an early one. */
+function fittingLayers(checkpoint: Checkpoint, scheme: NamingScheme, network: Network): number {
+  let count = 0;
+  for (const layer of eachLayer(network, scheme)) {
+    if (!hasLayer(checkpoint, scheme, layer)) return 0;
+    count++;
+  }
+  return count;
 }
 
 function hasLayer(checkpoint: Checkpoint, scheme: NamingScheme, { path, names, size }: NamedLayer): boolean {

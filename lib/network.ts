@@ -118,7 +118,7 @@ export function buildNetwork(source: string | Architecture, options?: NetworkOpt
   const architecture = named?.architecture ?? checkArchitecture(source as Architecture);
   const { base, width, depth } = architecture;
   const activation = base.activation ?? 'swish';
-  const stem = base.fixedStem === true ? base.stem : roundChannels(base.stem, width, base.rounding);
+  const stem = stemChannels(architecture);
   const blocks = buildBlocks(architecture, stem);
   return {
     name: architecture.name,
@@ -141,6 +141,11 @@ export function buildNetwork(source: string | Architecture, options?: NetworkOpt
     },
     ...(named?.pruned === true ? { pruned: true } : {}),
   };
+}
+
+/** Outputs of the stem, which tell most architectures apart without building them. */
+export function stemChannels({ base, width }: Architecture): number {
+  return base.fixedStem === true ? base.stem : roundChannels(base.stem, width, base.rounding);
 }
 
 function headChannels({ head, headScaling = 'scaled', rounding }: BaseNetwork, width: number): number {

@@ -73,12 +73,13 @@ export interface FoldedWeights {
  * Maps a checkpoint to the network's weights. Without a network the checkpoint decides which it is;
  * the class count is always the classifier's, and the result's `network` has it.
  * Batch norm is folded in double precision and rounded to float32 once; float64 tensors are used in
- * full and rounded there too. Weights without batch norm may be views on the checkpoint's bytes.
+ * full and rounded there too. Weights without batch norm may be views on the checkpoint's bytes. With
+ * `consume` the checkpoint's bytes become the weights where they can, and the checkpoint is spent.
  *
  * Throws ERR_WEIGHTS_MISMATCH for a missing, surplus or wrongly shaped tensor, for values that are
  * not finite and for variances that are none; ERR_UNSUPPORTED for other element types.
  */
-export function mapWeights(checkpoint: Checkpoint, network?: Network): FoldedWeights {
+export function mapWeights(checkpoint: Checkpoint, network?: Network, options: { readonly consume?: boolean } = {}): FoldedWeights {
   const scheme = schemeOf(checkpoint);
   const defined = withClasses(network ?? inferNetwork(checkpoint, scheme), checkpoint, scheme);
   const wanted = defined.pruned === true ? adoptShapes(defined, checkpoint, scheme) : defined;
@@ -90,12 +91,25 @@ export function mapWeights(checkpoint: Checkpoint, network?: Network): FoldedWei
     if (names === undefined) collector.unnamed(path, scheme.title);
     else collected.set(path, collector.layer(names, size));
   }
-  collector.finish(wanted.name, hintFor(checkpoint, scheme, wanted), (name) => scheme.ignores?.(name) ?? false);
+  collector.finish(wanted.name, () => hintFor(checkpoint, scheme, wanted), (name) => scheme.ignores?.(name) ?? false);
 
+  const consume = options.consume === true && areApart([...checkpoint.tensors.values()]);
   return assembleWeights(wanted, (path) => {
     const layer = collected.get(path);
-    return layer === undefined ? kNoLayer : foldLayer(layer, wanted.batchNormEpsilon);
+    return layer === undefined ? kNoLayer : foldLayer(layer, wanted.batchNormEpsilon, consume);
   });
+}
+
+/** Whether no byte belongs to two tensors: PyTorch's may share a storage. */
+function areApart(tensors: readonly Tensor[]): boolean {
+  const ends = new Map<ArrayBufferLike, number>();
+  return [...tensors]
+    .sort((a, b) => a.bytes.byteOffset - b.bytes.byteOffset)
+    .every(({ bytes }) => {
+      const free = bytes.byteOffset >= (ends.get(bytes.buffer) ?? 0) || bytes.length === 0;
+      ends.set(bytes.buffer, bytes.byteOffset + bytes.length);
+      return free;
+    });
 }
 
 const kNoLayer: FoldedLayer = { weights: new Float32Array(0), bias: new Float32Array(0) };

@@ -5,12 +5,13 @@
 import type { Isa } from '../binding.js';
 import { sample } from '../bench/sampling.js';
 import { median, relativeSpread } from '../bench/statistics.js';
-import { madeUp, Subject, type Weighted } from '../bench/subject.js';
+import { Subject } from '../bench/subject.js';
 import { judgeSamples, judgeUsage } from '../bench/trust.js';
 import { cpu } from '../cpu.js';
 import { describe } from '../describe.js';
 import { EfficientNetError } from '../errors.js';
 import type { Network } from '../network.js';
+import { randomWeights } from '../random-weights.js';
 
 /** A network's cost as measured. */
 export interface Measured {
@@ -58,7 +59,7 @@ async function measure(network: Network, options: { readonly threads: number; re
   signal?.throwIfAborted();
   checkMemory(network);
   const { resolution } = network;
-  const subject = await Subject.open(weighted(network), { ...options, height: resolution, width: resolution });
+  const subject = await Subject.open({ weights: weightsOf(network), origin: { kind: 'random' } }, { ...options, height: resolution, width: resolution });
   try {
     if (effort === 'memory') {
       subject.run();
@@ -96,9 +97,9 @@ function checkMemory(network: Network): void {
   if (needed > free) throw outOfMemory(network, `${Math.ceil(needed / 2 ** 20)} MiB, of which ${Math.floor(free / 2 ** 20)} MiB are free`);
 }
 
-function weighted(network: Network): Weighted {
+function weightsOf(network: Network): ReturnType<typeof randomWeights> {
   try {
-    return madeUp(network);
+    return randomWeights(network);
   } catch (error) {
     // A typed array that cannot be had is a RangeError.
     if (error instanceof RangeError) throw outOfMemory(network, 'more memory than this process may take');

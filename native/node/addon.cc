@@ -16,6 +16,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(data.release());
   exports.Set("createSession", Napi::Function::New<effnet::node::session::create>(env, "createSession"));
   exports.Set("prepareImage", Napi::Function::New<effnet::node::prepare_image>(env, "prepareImage"));
+  exports.Set("discard", Napi::Function::New<effnet::node::discard>(env, "discard"));
   exports.Set("kernelBench", Napi::Function::New<effnet::node::kernel_bench>(env, "kernelBench"));
   exports.Set("cpu", Napi::Function::New<effnet::node::cpu_report>(env, "cpu"));
   return exports;

@@ -81,4 +81,16 @@ Napi::Value prepare_image(const Napi::CallbackInfo& info) {
   }
 }
 
+Napi::Value discard(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  bool is_buffer = false;
+  if (napi_is_arraybuffer(env, info[0], &is_buffer) != napi_ok || !is_buffer) {
+    throw_invalid(env, "Expected an ArrayBuffer for buffer");
+  }
+  if (napi_detach_arraybuffer(env, info[0]) != napi_ok) {
+    throw_invalid(env, "Expected an ArrayBuffer that can be transferred for buffer");
+  }
+  return env.Undefined();
+}
+
 }  // namespace effnet::node

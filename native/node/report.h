@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Functions of the addon that need no session: what this processor offers, and image preparation.
+// Functions of the addon that need no session: what this processor offers, image preparation, and an
+// end to buffers.
 #pragma once
 
 #include <napi.h>
@@ -12,5 +13,8 @@ Napi::Value cpu_report(const Napi::CallbackInfo& info);
 
 // prepareImage(data, image, recipe): Float32Array of height * width * 3, rows of RGB.
 Napi::Value prepare_image(const Napi::CallbackInfo& info);
+
+// discard(buffer): frees an ArrayBuffer's memory at once.
+Napi::Value discard(const Napi::CallbackInfo& info);
 
 }  // namespace effnet::node

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 namespace effnet::node {
 
@@ -107,11 +108,11 @@ class runner::turn {
   runner* runner_;
 };
 
-status runner::open(const network& net, const kernel_table& table, int threads, int height, int width) {
+status runner::open(std::shared_ptr<const model> m, int threads, int height, int width) {
   const turn mine(this, caller::job);
-  status s = model::create(net, table, &model_);
-  if (!s.ok()) return s;
-  s = executor::create(model_, threads, &executor_);
+  model_ = std::move(m);
+  const kernel_table& table = model_->table();
+  status s = executor::create(model_, threads, &executor_);
   if (!s.ok()) return s;
   preparer_ = std::make_unique<image_preparer>(table);
   s = image_.resize(height, width);

@@ -19,12 +19,6 @@
 
 namespace effnet::node {
 
-// A network with weights of its own; the pointers inside `net` refer to `storage`.
-struct owned_network {
-  network net;
-  std::vector<std::vector<float>> storage;
-};
-
 enum class layout : uint8_t { nhwc, nchw };
 
 // `images` normalised RGB images of height x width x 3 floats.
@@ -54,9 +48,9 @@ class runner {
   // Who is calling: a synchronous call, which has blocked its caller, goes before queued jobs.
   enum class caller { job, sync };
 
-  // Packs the weights and plans for height x width, so that the first image of that size allocates
-  // nothing. `threads` >= 1, the caller's included.
-  status open(const network& net, const kernel_table& table, int threads, int height, int width);
+  // Plans for height x width, so that the first image of that size allocates nothing. `threads` >= 1,
+  // the caller's included.
+  status open(std::shared_ptr<const model> m, int threads, int height, int width);
 
   // Writes images * (classes | features) floats to dst. A NaN or an infinity in the input is an error
   // that names its place. Waits while another thread uses the runner. `steps`, unless null, receives

@@ -193,23 +193,21 @@ uint32_t id_of(Napi::Value value) { return static_cast<uint32_t>(int_of(value, "
 
 // ---- creation -----------------------------------------------------------------------------------------
 
-// Packs the weights on the session's thread; resolves to the session.
+// Plans and starts threads on the session's thread; resolves to the session. `packed` is how packing went.
 class open_job final : public job {
  public:
-  open_job(session* owner, std::unique_ptr<owned_network> net, const kernel_table* table, int threads, int height,
-           int width)
+  open_job(session* owner, status packed, std::shared_ptr<const model> m, int threads, int height, int width)
       : session_(owner),
         runner_(owner->runner_),
-        net_(std::move(net)),
-        table_(table),
+        packed_(std::move(packed)),
+        model_(std::move(m)),
         threads_(threads),
         height_(height),
         width_(width) {}
   status execute(const std::atomic<bool>& stop) override {
+    if (!packed_.ok()) return packed_;
     if (stop.load(std::memory_order_relaxed)) return {status_code::cancelled, {}};
-    const status s = runner_->open(net_->net, *table_, threads_, height_, width_);
-    net_.reset();  // the engine has its own, packed
-    return s;
+    return runner_->open(std::move(model_), threads_, height_, width_);
   }
   status finish(napi_env env, napi_value* value) override {
     session_->account(static_cast<int64_t>(runner_->info().weight_bytes + runner_->activation_bytes()));
@@ -220,8 +218,8 @@ class open_job final : public job {
  private:
   session* session_;  // outlives its queue's jobs
   std::shared_ptr<runner> runner_;
-  std::unique_ptr<owned_network> net_;
-  const kernel_table* table_;
+  status packed_;
+  std::shared_ptr<const model> model_;
   int threads_, height_, width_;
 };
 
@@ -265,12 +263,15 @@ Napi::Value session::create(const Napi::CallbackInfo& info) {
     const kernel_table* table = nullptr;
     const status picked = pick_kernel_table(string_in(options, "isa"), &table);
     if (!picked.ok()) throw_failure(env, picked);
-    // Copied, not referenced: a view's buffer could be transferred or resized while another thread
-    // packs it, and the copy costs a fraction of the packing it takes off this thread.
-    auto net = network_of(object_of(info[0], "network"), object_of(info[1], "weights"));
+    // Packed at once, from where the weights lie: while another thread did it their buffers could be
+    // transferred or resized, and a copy first took longer on this thread than packing does (14 against 7
+    // ms for B0), and needed as much memory again.
+    const network net = network_of(object_of(info[0], "network"), object_of(info[1], "weights"));
+    std::shared_ptr<const model> packed;
+    status s = model::create(net, *table, &packed);
     const Napi::Object object = env.GetInstanceData<addon_data>()->session_class.New({});
     session* self = Unwrap(object);
-    return self->enqueue(env, 0, std::make_unique<open_job>(self, std::move(net), table, threads, height, width));
+    return self->enqueue(env, 0, std::make_unique<open_job>(self, std::move(s), std::move(packed), threads, height, width));
   });
 }
 

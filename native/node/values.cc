@@ -127,18 +127,30 @@ activation activation_in(const Napi::Object& object, const char* name) {
   return activation_named(string_in(object, name), object.Env());
 }
 
-// Copies one tensor, which is empty where the block lacks the layer; the engine says which are missing.
+// Finds a tensor where it lies; empty where the block lacks the layer, and the engine says which are missing.
 class weight_reader {
  public:
-  explicit weight_reader(owned_network* to) : to_(to) {}
   floats read(const Napi::Object& object, const char* name) {
-    const float_view view = floats_of(object.Get(name), name);
-    to_->storage.emplace_back(view.data, view.data + view.size);
-    return {to_->storage.back().data(), view.size};
+    const Napi::Value value = object.Get(name);
+    const float_view view = floats_of(value, name);
+    found_.push_back({value, view});
+    return {view.data, view.size};
+  }
+  // Once no getter will run any more: a getter may have taken away what was found before it.
+  void confirm(Napi::Env env) const {
+    for (const auto& [value, view] : found_) {
+      float_view now;
+      if (view_floats(env, value, &now) && now.data == view.data && now.size == view.size) continue;
+      throw_invalid(env, "Expected the weights to stay as they are while they are read, but a buffer was transferred or resized");
+    }
   }
 
  private:
-  owned_network* to_;
+  struct tensor {
+    Napi::Value value;
+    float_view view;
+  };
+  std::vector<tensor> found_;
 };
 
 stem_block stem_of(const Napi::Object& shape, const Napi::Object& weights, weight_reader* reader) {
@@ -222,28 +234,27 @@ head_block head_of(const Napi::Object& shape, const Napi::Object& weights, weigh
 
 }  // namespace
 
-std::unique_ptr<owned_network> network_of(const Napi::Object& description, const Napi::Object& weights) {
+network network_of(const Napi::Object& description, const Napi::Object& weights) {
   const Napi::Env env = description.Env();
-  auto owned = std::make_unique<owned_network>();
-  weight_reader reader(owned.get());
+  network net;
+  weight_reader reader;
   const std::string pad = string_in(description, "padding");
   if (pad != "same" && pad != "symmetric") {
     throw_invalid(env, "Expected same or symmetric for padding but received " + pad);
   }
-  owned->net.pad = pad == "same" ? padding::same : padding::symmetric;
-  owned->net.stem = stem_of(object_of(description.Get("stem"), "stem"), object_of(weights.Get("stem"), "stem"), &reader);
+  net.pad = pad == "same" ? padding::same : padding::symmetric;
+  net.stem = stem_of(object_of(description.Get("stem"), "stem"), object_of(weights.Get("stem"), "stem"), &reader);
   const Napi::Object shapes = object_of(description.Get("blocks"), "blocks");
   const Napi::Object tensors = object_of(weights.Get("blocks"), "blocks");
   const int count = int_in(shapes, "length", 0, static_cast<int>(kMaxBlocks));
   for (int i = 0; i < count; ++i) {
-    // One scope per block: a deep network would otherwise pile up thousands of handles.
-    const Napi::HandleScope scope(env);
     const auto at = static_cast<uint32_t>(i);
-    owned->net.blocks.push_back(
+    net.blocks.push_back(
         block_of(object_of(shapes.Get(at), "a block"), object_of(tensors.Get(at), "a block's weights"), &reader));
   }
-  owned->net.head = head_of(object_of(description.Get("head"), "head"), object_of(weights.Get("head"), "head"), &reader);
-  return owned;
+  net.head = head_of(object_of(description.Get("head"), "head"), object_of(weights.Get("head"), "head"), &reader);
+  reader.confirm(env);
+  return net;
 }
 
 // ---- images and tensors -------------------------------------------------------------------------------

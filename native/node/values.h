@@ -44,8 +44,9 @@ Napi::Object object_of(Napi::Value value, const char* name);
 // none, relu, relu6, swish, sigmoid, hard-swish, hard-sigmoid
 activation activation_named(const std::string& name, Napi::Env env);
 
-// { padding, stem, blocks, head } and the weights under the same keys; copies every weight.
-std::unique_ptr<owned_network> network_of(const Napi::Object& description, const Napi::Object& weights);
+// { padding, stem, blocks, head } and the weights under the same keys. The weights are not copied: they
+// are good until the next call into JavaScript, any of which may take their memory away.
+network network_of(const Napi::Object& description, const Napi::Object& weights);
 // { height, width, crop, cropFraction, filter, mean, std }
 recipe recipe_of(const Napi::Object& object);
 

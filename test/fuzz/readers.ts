@@ -4,7 +4,6 @@
 
 import type { FuzzReader } from './reader.js';
 import { anyReaders } from './readers/any.js';
-import { configReaders } from './readers/config.js';
 import { safetensorsReaders } from './readers/safetensors.js';
 import { tfjsReaders } from './readers/tfjs.js';
 import { torchReaders } from './readers/torch.js';
@@ -13,6 +12,5 @@ export const readers: readonly FuzzReader[] = [
   ...safetensorsReaders,
   ...torchReaders,
   ...tfjsReaders,
-  ...configReaders,
   ...anyReaders,
 ];
