@@ -108,8 +108,7 @@ export async function resolveModel(name: string, options: ResolveOptions = {}): 
   throw new EfficientNetError(
     'ERR_UNKNOWN_ARCHITECTURE',
     `No weights are published under the name ${JSON.stringify(name)}${near === undefined ? '' : `; did you mean ${near}?`} ` +
-      `Known: ${names.join(', ')}. For any other network give its weights, or a repository of the model hub, ` +
-      `as in load('timm/efficientnet_b3.ra2_in1k')`,
+      `Known: ${names.join(', ')}. For any other network give its weights`,
   );
 }
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { checkFile, type Digest } from './cache.js';
-import { resolveModel } from './catalogue.js';
+import { catalogue, resolveModel } from './catalogue.js';
 import { invalidArgument } from './check.js';
 import { readConfig } from './config/read.js';
 import type { CheckpointConfig } from './config/config.js';
@@ -18,6 +18,7 @@ import { resolveUrl } from './fetch/url.js';
 import { chooseFile } from './hub/choose.js';
 import { looksLikeRepository, parseRepository } from './hub/name.js';
 import { resolveRepository } from './hub/repository.js';
+import { repositoryFor, repositoryOf } from './hub/timm.js';
 import { resolveName } from './names.js';
 
 export type WeightsPlace =
@@ -72,7 +73,7 @@ function checkRepository(text: string): string {
 export async function locate(place: WeightsPlace, options: LocateOptions): Promise<Located> {
   switch (place.kind) {
     case 'catalogue':
-      return { path: await resolveModel(resolveName(place.name).architecture.name, options), config: undefined };
+      return locatePublished(place.name, options);
     case 'repository':
       return locateRepository(place.name, options);
     case 'address':
@@ -80,6 +81,21 @@ export async function locate(place: WeightsPlace, options: LocateOptions): Promi
     case 'path':
       return locatePath(place.path, options);
   }
+}
+
+/** A name that asks for certain weights of timm's is their repository; else the catalogue's weights of the architecture. */
+async function locatePublished(name: string, options: LocateOptions): Promise<Located> {
+  const repository = repositoryOf(name);
+  if (repository !== undefined) return locateRepository(repository, options);
+  const { architecture, published } = resolveName(name);
+  const isKnown = catalogue.some((entry) => entry.name === architecture.name);
+  if (isKnown && !name.includes('.')) return { path: await resolveModel(architecture.name, options), config: undefined };
+  const other = published?.source === 'torchvision' ? undefined : repositoryFor(architecture.name);
+  throw new EfficientNetError(
+    'ERR_UNKNOWN_ARCHITECTURE',
+    `No weights are fetched by the name ${JSON.stringify(name)} alone, only of ${catalogue.map((entry) => entry.name).join(', ')}. Give a file, folder or address as weights, ` +
+      (other === undefined ? 'or a repository of the model hub' : `or load a repository of the model hub, for instance '${other}'`),
+  );
 }
 
 async function locateRepository(name: string, options: LocateOptions): Promise<Located> {

@@ -26,13 +26,18 @@ export interface Weighted {
 export async function weightsFor(name: string, given: { readonly path?: string | undefined; readonly random?: boolean } = {}): Promise<Weighted> {
   const network = buildNetwork(name); // first: an unknown name is the plainest error
   const path = given.path ?? (given.random === true ? undefined : cachedWeights(network.name));
-  if (path === undefined) return { weights: randomWeights(network), origin: { kind: 'random' } };
+  if (path === undefined) return madeUp(network);
   const checkpoint = await readCheckpoint(path);
   const { padding, batchNormEpsilon, classes } = detectSource(checkpoint, name);
   return {
     weights: mapWeights(checkpoint, buildNetwork(name, { padding, batchNormEpsilon, classes })),
     origin: { kind: 'file', path },
   };
+}
+
+/** Any network with made-up weights. */
+export function madeUp(network: Network): Weighted {
+  return { weights: randomWeights(network), origin: { kind: 'random' } };
 }
 
 function cachedWeights(architecture: string): string | undefined {

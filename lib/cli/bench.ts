@@ -9,6 +9,7 @@ import { buildNetwork } from '../network.js';
 import { Activity } from './activity.js';
 import { showKernelsBench, showModelBench } from './bench-text.js';
 import { defaultModel, modelOptions, UsageError, type Command, type Values } from './command.js';
+import { formulaOptions, readScaled } from './formula-options.js';
 import { outputTarget } from './output-file.js';
 import { printable, type Terminal } from './terminal.js';
 
@@ -32,6 +33,8 @@ export const bench: Command = {
     `Exits with ${UNTRUSTWORTHY} and says why where the figures are not to be trusted, as on a busy machine.`,
   options: {
     model: { value: 'NAME', help: 'architecture (default b0)' },
+    phi: { value: 'X', help: 'the model scaled by so many steps of compound scaling, with made-up weights' },
+    ...formulaOptions,
     weights: { value: 'FILE', help: 'checkpoint to load; without it the cached one of the catalogue, else made-up weights' },
     random: { help: 'made-up weights in any case: they leave the time as it is' },
     size: { value: 'N', help: 'height and width in pixels (default: the model\'s)' },
@@ -45,6 +48,7 @@ export const bench: Command = {
   examples: [
     'bench',
     'bench --model b4 --threads 2 --layers',
+    'bench --phi 0.5 --json',
     'bench --isa avx2 --json',
     'bench --model b0 --html report.html',
     'bench --kernels --isa avx2',
@@ -64,7 +68,7 @@ const runners: Readonly<Record<Mode, (values: Values, terminal: Terminal) => Pro
 
 /** Options that mean something beside each switch. */
 const companions: Readonly<Record<Mode, readonly string[]>> = {
-  model: ['model', 'weights', 'random', 'size', 'threads', 'isa', 'seconds', 'layers', 'html'],
+  model: ['model', 'phi', ...Object.keys(formulaOptions), 'weights', 'random', 'size', 'threads', 'isa', 'seconds', 'layers', 'html'],
   kernels: ['model', 'isa', 'seconds', 'html'],
 };
 
@@ -77,7 +81,10 @@ async function runModel(values: Values, terminal: Terminal): Promise<number> {
   const weights = values.text('weights');
   if (weights !== undefined && values.has('random')) throw new UsageError('--random means no checkpoint: give one of --random and --weights');
   const name = values.text('model') ?? defaultModel;
-  const { resolution } = buildNetwork(name);
+  const scaled = readScaled(values, name);
+  if (scaled !== undefined && weights !== undefined) throw new UsageError('--phi has no checkpoint: give one of --phi and --weights');
+  for (const warning of scaled?.warnings ?? []) terminal.error(`warning: ${warning}`);
+  const { resolution } = scaled ?? buildNetwork(name);
   const side = values.count('size', LARGEST_SIDE) ?? resolution;
   const html = values.text('html');
   const options = {
@@ -95,8 +102,9 @@ async function runModel(values: Values, terminal: Terminal): Promise<number> {
   let result: ModelBench;
   try {
     // Not before the options are known to be right: these load the addon.
-    const [{ benchModel }, { weightsFor }] = await Promise.all([import('../bench/model-bench.js'), import('../bench/subject.js')]);
-    result = await benchModel(await weightsFor(name, { path: weights, random: values.has('random') }), options, activity.update);
+    const [{ benchModel }, { madeUp, weightsFor }] = await Promise.all([import('../bench/model-bench.js'), import('../bench/subject.js')]);
+    const weighted = scaled === undefined ? await weightsFor(name, { path: weights, random: values.has('random') }) : madeUp(scaled.network);
+    result = await benchModel(weighted, options, activity.update);
   } finally {
     activity.end();
   }
@@ -104,7 +112,7 @@ async function runModel(values: Values, terminal: Terminal): Promise<number> {
     const { modelReport } = await import('../bench/report.js');
     await writeAtomic(target, Buffer.from(modelReport(result, commandLine(values))));
   }
-  if (values.has('json')) terminal.json(result);
+  if (values.has('json')) terminal.json(scaled === undefined ? result : { phi: scaled.phi, network: { width: scaled.width, depth: scaled.depth, resolution: side }, ...result });
   else showModelBench(result, terminal);
   if (target !== undefined && !values.has('json')) terminal.out(`\nreport: ${printable(target)}`);
   return result.trustworthy ? 0 : UNTRUSTWORTHY;

@@ -3,10 +3,13 @@
 // Loads no weights.
 
 import type { CpuReport } from '../binding.js';
-import { describe, type FeatureShape } from '../describe.js';
-import { buildNetwork } from '../network.js';
-import { defaultModel, modelOptions, UsageError, type Command, type Option } from './command.js';
-import { formatCount, type Terminal } from './terminal.js';
+import { writeAtomic } from '../cache.js';
+import { describe, type FeatureShape, type NetworkDescription } from '../describe.js';
+import { buildNetwork, type Network } from '../network.js';
+import { defaultModel, modelOptions, UsageError, type Command, type Option, type Values } from './command.js';
+import { formulaOptions, readScaled } from './formula-options.js';
+import { outputTarget } from './output-file.js';
+import { formatCount, printable, type Terminal } from './terminal.js';
 
 const modelOption: Option = { ...modelOptions['model'], help: 'architecture (default b0)' };
 
@@ -16,15 +19,16 @@ export const info: Command = {
   summary: 'Show the layers of a network with their shapes, parameters and multiply-accumulates (MACs);\nwith --cpu, the instruction sets that this processor has and which one is chosen.',
   options: {
     model: modelOption,
+    phi: { value: 'X', help: 'the model scaled by so many steps of compound scaling' },
+    ...formulaOptions,
+    html: { value: 'FILE', help: 'write a report with pictures' },
     cpu: { help: 'show the processor instead of a network' },
   },
-  examples: ['info --model b3', 'info --cpu', 'info --model b0 --json'],
+  examples: ['info --model b3', 'info --phi 0.5', 'info --model v2-s --html v2-s.html', 'info --cpu', 'info --model b0 --json'],
   async run(values, terminal) {
-    if (!values.has('cpu')) {
-      showNetwork(values.text('model') ?? defaultModel, values.has('json'), terminal);
-      return 0;
-    }
-    if (values.has('model')) throw new UsageError('--cpu shows no model: give one of --model and --cpu');
+    if (!values.has('cpu')) return showNetwork(values, terminal);
+    const stranger = Object.keys(info.options).find((name) => name !== 'cpu' && values.has(name));
+    if (stranger !== undefined) throw new UsageError(`--cpu shows no model: give one of --${stranger} and --cpu`);
     // Only here is the addon needed.
     const { cpu } = await import('../cpu.js');
     const report = cpu();
@@ -34,14 +38,27 @@ export const info: Command = {
   },
 };
 
-function showNetwork(model: string, json: boolean, terminal: Terminal): void {
-  const network = buildNetwork(model);
-  const { name, parameters, macs, layers } = describe(network);
-  const { resolution, width, depth } = network;
-  if (json) {
-    terminal.json({ name, parameters, macs, resolution, width, depth, layers });
-    return;
+async function showNetwork(values: Values, terminal: Terminal): Promise<number> {
+  const model = values.text('model') ?? defaultModel;
+  const html = values.text('html');
+  const scaled = readScaled(values, model);
+  for (const warning of scaled?.warnings ?? []) terminal.error(`warning: ${warning}`);
+  const network = scaled?.network ?? buildNetwork(model);
+  const description = describe(network);
+  const target = html === undefined ? undefined : await outputTarget(html);
+  if (target !== undefined) {
+    const { networkReport } = await import('./info-report.js');
+    await writeAtomic(target, Buffer.from(networkReport(network, description)));
   }
+  const { name, parameters, macs, layers } = description;
+  const { resolution, width, depth } = network;
+  if (values.has('json')) terminal.json({ name, parameters, macs, resolution, width, depth, layers });
+  else showLayers(network, description, terminal);
+  if (target !== undefined && !values.has('json')) terminal.out(`\nreport: ${printable(target)}`);
+  return 0;
+}
+
+function showLayers({ resolution, width, depth }: Network, { name, parameters, macs, layers }: NetworkDescription, terminal: Terminal): void {
   terminal.out(
     `${terminal.bold(name)}  ${formatCount(parameters)} parameters, ${formatCount(macs)} MACs at ${resolution}x${resolution}, ` +
       `width ${width}, depth ${depth}`,

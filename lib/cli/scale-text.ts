@@ -22,6 +22,8 @@ export interface ScaleFindings {
   readonly family: readonly FamilyRow[] | undefined;
   /** The command that would find the same. */
   readonly command: string;
+  /** The options of the formula, for another command. */
+  readonly formulaArguments: string;
 }
 
 const right = (title: string): Column => ({ title, align: 'right' });
@@ -128,7 +130,7 @@ function showDimensions(rows: readonly DimensionRow[], terminal: Terminal): void
   terminal.out(terminal.dim(`published: ${paper}, Table 7; its networks differ from these, whose MACs are equal`));
 }
 
-function showFitted({ formula, meter }: ScaleFindings, fitted: FittedNetwork, terminal: Terminal): void {
+function showFitted(findings: ScaleFindings, fitted: FittedNetwork, terminal: Terminal): void {
   const { budget, phi, name, width, depth, resolution, parameters, macs, memory, share, tuned, trials } = fitted;
   terminal.out(
     `${terminal.bold(phi === undefined ? name : `phi ${phi}`)}  width ${width.toFixed(3)}, depth ${depth.toFixed(3)}, ${resolution}x${resolution}` +
@@ -148,12 +150,13 @@ function showFitted({ formula, meter }: ScaleFindings, fitted: FittedNetwork, te
     );
   }
   terminal.out('');
-  terminal.out(`To measure it again: efficientnet-simd ${benchCommand(formula, fitted, meter)}`);
+  terminal.out(`To measure it again: efficientnet-simd ${benchCommand(findings, fitted)}`);
 }
 
-function benchCommand({ base }: Formula, { phi, name, tuned, resolution }: FittedNetwork, meter: Meter | undefined): string {
-  const network = phi === undefined ? `--model ${name}` : `--phi ${phi}${base.name === 'b0' ? '' : ` --model ${base.name}`}${tuned ? ` --size ${resolution}` : ''}`;
-  return `bench ${network} --threads ${meter?.threads ?? 1}`;
+function benchCommand({ formula: { base }, formulaArguments }: ScaleFindings, { phi, name, tuned, resolution, threads, isa }: FittedNetwork): string {
+  const model = phi === undefined ? ` --model ${name}` : base.name === 'b0' ? '' : ` --model ${base.name}`;
+  const scaled = phi === undefined ? '' : ` --phi ${phi}${formulaArguments}`;
+  return `bench${model}${scaled}${tuned ? ` --size ${resolution}` : ''} --threads ${threads} --isa ${isa}`;
 }
 
 const shapeJson = ({ width, depth, resolution }: { readonly width: number; readonly depth: number; readonly resolution: number }): object => ({ width, depth, resolution });

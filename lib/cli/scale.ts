@@ -4,15 +4,15 @@
 // measures, scale-text.ts and scale-report.ts show.
 
 import { writeAtomic } from '../cache.js';
-import { checkConstraint, paperCoefficients } from '../compound/constraint.js';
 import type { BudgetKind, FittedNetwork } from '../compound/fit-budget.js';
 import type { Meter } from '../compound/meter.js';
 import { paperTarget } from '../compound/dimensions.js';
 import { dimensions, type Dimension } from '../compound/published.js';
-import { checkFormula, scaleBy, type Formula } from '../compound/scale.js';
+import { scaleBy, type Formula } from '../compound/scale.js';
 import { Study } from '../compound/study.js';
 import { Activity } from './activity.js';
 import { modelOptions, UsageError, type Command, type Values } from './command.js';
+import { formulaArguments, formulaOptions, readFormula } from './formula-options.js';
 import { outputTarget } from './output-file.js';
 import { scaleJson, showScale, type ScaleFindings } from './scale-text.js';
 import { printable, type Terminal } from './terminal.js';
@@ -48,12 +48,7 @@ export const scale: Command = {
     family: { help: 'with a budget: choose among the published networks in place of phi' },
     macs: { value: 'N', help: 'with --dimension: the MACs of all of them (default 1.8G, as in the paper)' },
     base: { value: 'NAME', help: 'the network at phi 0 (default b0)' },
-    alpha: { value: 'X', help: 'depth grows as alpha^phi (default 1.2)' },
-    beta: { value: 'X', help: 'width grows as beta^phi (default 1.1)' },
-    gamma: { value: 'X', help: 'resolution grows as gamma^phi (default 1.15)' },
-    divisor: { value: 'N', help: 'channels are multiples of N (default 8)' },
-    'depth-rounding': { value: 'NAME', help: 'layers to the nearest (default), or up in each stage as published' },
-    strict: { help: 'coefficients whose alpha * beta^2 * gamma^2 is not about 2 are an error' },
+    ...formulaOptions,
     threads: { value: 'N', help: 'threads to measure with (default 1)' },
     isa: modelOptions['isa'] ?? { help: '' },
     'no-measure': { help: 'count only' },
@@ -108,7 +103,7 @@ function readRequest(values: Values): Request {
   if (values.has('no-measure') && option !== undefined) throw new UsageError(`--${option} is measured: leave out --no-measure`);
   const which = values.choices('dimension', [...dimensions, 'all'] as const);
   const limit = option === undefined ? undefined : values.amount(option);
-  const formula = readFormula(values);
+  const formula = readFormula(values, values.text('base'));
   const phis = values.numbers('phi');
   // Errors in a phi belong to the arguments, before anything is measured.
   phis?.forEach((phi) => scaleBy(phi, formula));
@@ -121,21 +116,6 @@ function readRequest(values: Values): Request {
     table: values.has('table'),
     budget: kind === undefined || limit === undefined ? undefined : { kind, limit },
   };
-}
-
-/** The formula that --base, --alpha and the like describe. */
-export function readFormula(values: Values): Formula {
-  const { alpha = paperCoefficients.alpha, beta = paperCoefficients.beta, gamma = paperCoefficients.gamma } = {
-    alpha: values.number('alpha'), beta: values.number('beta'), gamma: values.number('gamma'),
-  };
-  const formula = checkFormula({
-    alpha, beta, gamma,
-    base: values.text('base'),
-    divisor: values.count('divisor', 512),
-    depthRounding: values.choice('depth-rounding', ['nearest', 'up']),
-  });
-  checkConstraint(formula, {}, values.has('strict'));
-  return formula;
 }
 
 async function gather(request: Request, values: Values, terminal: Terminal): Promise<ScaleFindings> {
@@ -153,7 +133,7 @@ async function gather(request: Request, values: Values, terminal: Terminal): Pro
       request.dimensions !== undefined || (report && base.macs < paperTarget) ? await study.dimensions(request.dimensions ?? dimensions, request.macs) : undefined;
     const most = Math.min(LARGEST_FAMILY_MACS, 1.1 * Math.max(0, ...(phis ?? []).map(({ scaled }) => scaled.macs)));
     const family = report ? await study.family(most) : request.table ? await new Study(formula, undefined).family(0) : undefined;
-    return { formula, meter, fitted, phis, dimensions: dimensionRows, family, command: commandLine(values) };
+    return { formula, meter, fitted, phis, dimensions: dimensionRows, family, command: commandLine(values), formulaArguments: formulaArguments(values) };
   } finally {
     activity.end();
   }

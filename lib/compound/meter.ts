@@ -5,13 +5,12 @@
 import type { Isa } from '../binding.js';
 import { sample } from '../bench/sampling.js';
 import { median, relativeSpread } from '../bench/statistics.js';
-import { Subject } from '../bench/subject.js';
+import { madeUp, Subject, type Weighted } from '../bench/subject.js';
 import { judgeSamples, judgeUsage } from '../bench/trust.js';
 import { cpu } from '../cpu.js';
 import { describe } from '../describe.js';
 import { EfficientNetError } from '../errors.js';
 import type { Network } from '../network.js';
-import { randomWeights } from '../random-weights.js';
 
 /** A network's cost as measured. */
 export interface Measured {
@@ -59,7 +58,7 @@ async function measure(network: Network, options: { readonly threads: number; re
   signal?.throwIfAborted();
   checkMemory(network);
   const { resolution } = network;
-  const subject = await Subject.open({ weights: weightsOf(network), origin: { kind: 'random' } }, { ...options, height: resolution, width: resolution });
+  const subject = await Subject.open(weighted(network), { ...options, height: resolution, width: resolution });
   try {
     if (effort === 'memory') {
       subject.run();
@@ -97,9 +96,9 @@ function checkMemory(network: Network): void {
   if (needed > free) throw outOfMemory(network, `${Math.ceil(needed / 2 ** 20)} MiB, of which ${Math.floor(free / 2 ** 20)} MiB are free`);
 }
 
-function weightsOf(network: Network): ReturnType<typeof randomWeights> {
+function weighted(network: Network): Weighted {
   try {
-    return randomWeights(network);
+    return madeUp(network);
   } catch (error) {
     // A typed array that cannot be had is a RangeError.
     if (error instanceof RangeError) throw outOfMemory(network, 'more memory than this process may take');

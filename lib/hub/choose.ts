@@ -19,8 +19,8 @@ const choices: readonly Choice[] = [
   { names: ['model.json', 'tfjs/model.json'] },
 ];
 
-/** What training frameworks put beside a checkpoint, under an ending that checkpoints have. */
-const beside = /(^|\/)(training_args|optimizer|scheduler|scaler|rng_state(_\d+)?|random_states(_\d+)?)\.(bin|pt|pth)$/;
+/** Parts of a checkpoint, and what training frameworks put beside one, under an ending that checkpoints have. */
+const beside = /(-\d{5}-of-\d{5}|shard\d+of\d+|(^|\/)(training_args|optimizer|scheduler|scaler|rng_state(_\d+)?|random_states(_\d+)?))\.[a-z]+$/;
 
 /**
  * The checkpoint among `files`. `wanted` is the user's own choice of a name.

@@ -3,7 +3,7 @@
 // colours. terminal-chart.ts draws the same charts as text.
 
 import { fitAxis, formatSi, isShown, type Axis, type FittedAxis } from './axis.js';
-import { placeLabels, textWidth, type Box, type PlacedLabel, type Segment } from './labels.js';
+import { overlaps, placeLabels, textWidth, type Box, type PlacedLabel, type Segment } from './labels.js';
 import { html, join, type Markup } from './markup.js';
 import { FONT_SIZE, legend, symbol, type LegendEntry } from './legend.js';
 
@@ -83,13 +83,14 @@ export function xyChart(chart: XyChart, size: ChartSize): Markup {
   const frame = layout(chart, size, key.height);
   const points = chart.series.flatMap((series) => shownPoints(chart, series).map((point) => ({ series, point })));
   if (points.length === 0) return emptyChart(chart, size);
+  const rules = placeRules(chart.rules ?? [], frame);
   // Grey series first: the others lie over them.
   const order = chart.series.map((series, i) => ({ series, i })).sort((a, b) => Number(b.series.muted ?? false) - Number(a.series.muted ?? false));
   return html`<svg class="chart" viewBox="0 0 ${size.width} ${size.height}" width="${size.width}" height="${size.height}" role="img" aria-label="${chart.title}">
 ${key.drawn}${axes(chart, frame, key.height, size)}
-${(chart.rules ?? []).map((rule) => ruleLine(rule, frame))}
+${rules.map((rule) => drawRule(rule, frame))}
 ${join(order.map(({ series, i }) => drawSeries(chart, series, styleOf(series, i), series.colour ?? i, frame)))}
-${drawLabels(chart, frame)}
+${drawLabels(chart, frame, rules)}
 </svg>`;
 }
 
@@ -120,7 +121,9 @@ function layout(chart: XyChart, size: ChartSize, keyHeight: number): Frame {
     });
   });
   const plot = { x: left, y: top, width, height };
-  return { x, y, plot, toX: (value) => left + x.position(value) * width, toY: (value) => top + (1 - y.position(value)) * height };
+  // Labels of vertical rules stand at the top, above the data.
+  const head = rules.some((rule) => rule.x !== undefined) ? FONT_SIZE * 1.6 : 0;
+  return { x, y, plot, toX: (value) => left + x.position(value) * width, toY: (value) => top + head + (1 - y.position(value)) * (height - head) };
 }
 
 /** Logarithmic ticks are not evenly apart: the nearest two decide. */
@@ -144,26 +147,31 @@ ${x.ticks.map((tick) => {
 <text x="${px(plot.x + plot.width)}" y="${px(bottom + 2 * FONT_SIZE + 14)}" text-anchor="end">${chart.x.title}</text></g>`;
 }
 
-function ruleLine({ x, y, label }: Rule, { plot, toX, toY }: Frame): Markup {
-  const vertical = x !== undefined;
-  const at = vertical ? toX(x) : toY(y ?? 0);
-  const path = vertical ? line(at, plot.y, at, plot.y + plot.height) : line(plot.x, at, plot.x + plot.width, at);
-  const width = textWidth(label, FONT_SIZE);
-  const text = vertical
-    ? at + 5 + width > plot.x + plot.width
-      ? html`<text x="${px(at - 5)}" y="${px(plot.y + FONT_SIZE)}" text-anchor="end">${label}</text>`
-      : html`<text x="${px(at + 5)}" y="${px(plot.y + FONT_SIZE)}">${label}</text>`
-    : html`<text x="${px(plot.x + plot.width)}" y="${px(at - 5)}" text-anchor="end">${label}</text>`;
-  return html`<g class="rule">${path}${text}</g>`;
+/** A rule with the place of its label: at the right end, or at the top, below the labels of rules that are too near. */
+interface PlacedRule {
+  readonly rule: Rule;
+  readonly box: Box;
 }
 
-/** What a rule's label covers, so that points' labels stay away from it. */
-function ruleBox({ x, y, label }: Rule, { plot, toX, toY }: Frame): Box {
-  const width = textWidth(label, FONT_SIZE);
+function placeRules(rules: readonly Rule[], { plot, toX, toY }: Frame): readonly PlacedRule[] {
   const height = FONT_SIZE * 1.3;
-  if (x === undefined) return { x: plot.x + plot.width - width, y: toY(y ?? 0) - 5 - FONT_SIZE, width, height };
-  const left = toX(x) + 5 + width > plot.x + plot.width ? toX(x) - 5 - width : toX(x) + 5;
-  return { x: left, y: plot.y, width, height };
+  const placed: PlacedRule[] = [];
+  for (const rule of rules) {
+    const width = textWidth(rule.label, FONT_SIZE);
+    const at = rule.x === undefined ? 0 : toX(rule.x);
+    const left = rule.x === undefined ? plot.x + plot.width - width : at + 5 + width > plot.x + plot.width ? at - 5 - width : at + 5;
+    let box: Box = { x: left, y: rule.x === undefined ? toY(rule.y ?? 0) - 5 - FONT_SIZE : plot.y, width, height };
+    while (rule.x !== undefined && placed.some((other) => overlaps(other.box, box)) && box.y < plot.y + plot.height / 2) box = { ...box, y: box.y + height };
+    placed.push({ rule, box });
+  }
+  return placed;
+}
+
+function drawRule({ rule: { x, y, label }, box }: PlacedRule, { plot, toX, toY }: Frame): Markup {
+  const at = x === undefined ? toY(y ?? 0) : toX(x);
+  const path = x === undefined ? line(plot.x, at, plot.x + plot.width, at) : line(at, plot.y, at, plot.y + plot.height);
+  const end = x === undefined || box.x < at;
+  return html`<g class="rule">${path}<text x="${px(end ? box.x + box.width : box.x)}" y="${px(box.y + FONT_SIZE)}" text-anchor="${end ? 'end' : 'start'}">${label}</text></g>`;
 }
 
 function drawSeries(chart: XyChart, series: Series, style: string, shape: number, frame: Frame): Markup {
@@ -184,7 +192,7 @@ function tooltip(chart: XyChart, series: Series, { x, y, label }: Point): string
   return `${name}\n${chart.x.title}: ${(chart.x.format ?? formatSi)(x)}\n${chart.y.title}: ${(chart.y.format ?? formatSi)(y)}`;
 }
 
-function drawLabels(chart: XyChart, frame: Frame): Markup {
+function drawLabels(chart: XyChart, frame: Frame, rules: readonly PlacedRule[]): Markup {
   const all = chart.series.flatMap((series, i) =>
     shownPoints(chart, series).map((point) => ({ point, series, style: styleOf(series, i), x: frame.toX(point.x), y: frame.toY(point.y) })));
   const lines = chart.series.flatMap((series): Segment[] => {
@@ -195,10 +203,9 @@ function drawLabels(chart: XyChart, frame: Frame): Markup {
       return { x1: frame.toX(from.x), y1: frame.toY(from.y), x2: frame.toX(point.x), y2: frame.toY(point.y) };
     });
   });
-  const rules = (chart.rules ?? []).map((rule) => ruleBox(rule, frame));
   const obstacles = [
     ...all.filter(({ series }) => series.marks ?? true).map(({ x, y }) => ({ x: x - MARK, y: y - MARK, width: 2 * MARK, height: 2 * MARK })),
-    ...rules,
+    ...rules.map(({ box }) => box),
   ];
   const wanted = all.filter(({ point }) => point.label !== undefined);
   const placed = placeLabels(

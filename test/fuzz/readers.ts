@@ -4,6 +4,7 @@
 
 import type { FuzzReader } from './reader.js';
 import { anyReaders } from './readers/any.js';
+import { configReaders } from './readers/config.js';
 import { safetensorsReaders } from './readers/safetensors.js';
 import { tfjsReaders } from './readers/tfjs.js';
 import { torchReaders } from './readers/torch.js';
@@ -12,5 +13,6 @@ export const readers: readonly FuzzReader[] = [
   ...safetensorsReaders,
   ...torchReaders,
   ...tfjsReaders,
+  ...configReaders,
   ...anyReaders,
 ];

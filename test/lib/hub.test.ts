@@ -3,7 +3,7 @@
 // and every way in which a download can fail. Names, settings and choices are in hub-names.test.ts.
 
 import { strict as assert } from 'node:assert';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import {
   existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, truncateSync, unlinkSync, writeFileSync,
 } from 'node:fs';
@@ -319,6 +319,28 @@ describe('model hub', () => {
   it('downloads once for all who ask at the same time', async () => {
     await Promise.all([fetch(), fetch(), fetch()]);
     assert.equal(hub.log.filter((line) => line.startsWith('storage')).length, 1);
+  });
+
+  it('does not begin what the disk cannot hold, and keeps nothing of what it turns out not to', async function () {
+    const small = join(home, 'small');
+    mkdirSync(small);
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', small]).status === 0;
+    if (!mounted) {
+      console.log('      SKIPPED: mounting a small file system is not allowed here');
+      this.skip();
+    }
+    try {
+      process.env['HF_HUB_CACHE'] = small;
+      await fails(fetch(), 'ERR_FILE', `No space left for`, '3000000 bytes');
+      assert.ok(hub.log.every((line) => !line.startsWith('storage')), hub.log.join());
+      // A hub that does not tell the size.
+      hub.trouble = (request, response, where) => where === 'hub' && request.method === 'HEAD' && request.url?.endsWith('safetensors') === true &&
+        (response.writeHead(302, { 'x-linked-etag': sha256(weights), location: `${hub.storageUrl}/x` }).end(), true);
+      await fails(fetch(), 'ERR_FILE', 'No space left for', sha256(weights));
+      assert.deepEqual(readdirSync(join(small, folder, 'blobs')), [gitHash(config)]);
+    } finally {
+      spawnSync('umount', [small]);
+    }
   });
 
   function start(): { readonly process: ChildProcess; readonly result: Promise<{ path?: string; code?: string; message?: string }> } {
