@@ -99,8 +99,8 @@ function readSize(fields: FieldReader, name: string): Size | undefined {
 
 /**
  * EfficientNetImageProcessor computes (x * factor - mean) / std with x from 0 to 255, or
- * ((x - 127.5) * factor - mean) / std with `rescale_offset`. With `include_top` it divides by std once
- * more: the published files hold the root of the deviation that the weights were trained with. As
+ * (x * factor - 1 - mean) / std with `rescale_offset` (transformers 4.57). With `include_top` it divides by
+ * std once more: the published files hold the root of the deviation that the weights were trained with. As
  * (x / 255 - mean) / std that is one mean and one std.
  */
 function readNormalisation(fields: FieldReader): Pick<RecipeOptions, 'mean' | 'std'> {
@@ -108,7 +108,7 @@ function readNormalisation(fields: FieldReader): Pick<RecipeOptions, 'mean' | 's
   const factor = rescale ? (fields.number('rescale_factor', 1e-9, 1e9) ?? 1 / 255) : 1;
   // 1 / 255 has been rounded in the file, and (x / 255) * 1 is what it stands for.
   const scale = Math.abs(255 * factor - 1) < 1e-6 ? 1 : 255 * factor;
-  const offset = rescale && fields.flag('rescale_offset') === true ? scale / 2 : 0;
+  const offset = rescale && fields.flag('rescale_offset') === true ? 1 : 0;
   const normalise = fields.flag('do_normalize') !== false;
   const half = [0.5, 0.5, 0.5];
   const stored = fields.rgb('image_std') ?? half;

@@ -125,7 +125,7 @@ describe('configuration beside a checkpoint', () => {
                 processor.image_std.forEach((deviation, i) => {
                   // As its preprocess() does it, step by step.
                   let x = pixel;
-                  if (rescale) x = offset ? (x - 127.5) * factor : x * factor;
+                  if (rescale) x = offset ? x * factor - 1 : x * factor;
                   if (normalise) x = (x - (imagenet.mean[i] ?? 0)) / deviation;
                   if (top) x /= deviation;
                   const ours = (pixel / 255 - (mean[i] ?? 0)) / (std[i] ?? 0);
