@@ -79,7 +79,7 @@ void executor::impl::run_classifier() {
 executor::executor(std::unique_ptr<impl> p) : impl_(std::move(p)) {}
 executor::~executor() = default;
 
-status executor::create(std::shared_ptr<const model> m, int threads, std::unique_ptr<executor>* out) {
+status executor::create(std::shared_ptr<const model> m, int threads, std::unique_ptr<executor>* out, size_t l2) {
   constexpr int kMaxThreads = 1024;
   if (threads < 1 || threads > kMaxThreads) {
     return status::error(status_code::invalid_argument,
@@ -88,8 +88,9 @@ status executor::create(std::shared_ptr<const model> m, int threads, std::unique
   try {
     auto p = std::make_unique<impl>();
     p->owner = std::move(m);
+    p->l2 = l2 != 0 ? l2 : caches().l2;
     // A quarter of the cache: the weights' panel, the output and the next chunk need room too.
-    p->source_budget = caches().l2 / 4 / sizeof(float);
+    p->source_budget = p->l2 / 4 / sizeof(float);
     if (status s = thread_pool::create(threads, &p->pool); !s.ok()) return s;
     out->reset(new executor(std::move(p)));
     return status::success();
@@ -109,7 +110,7 @@ status executor::prepare(int height, int width) {
   }
   if (e.current.height == height && e.current.width == width) return status::success();
   try {
-    plan next = make_plan(e.net(), height, width);
+    plan next = make_plan(e.net(), {e.pool->threads(), e.l2}, height, width);
     e.current = plan();
     // Kept where it suffices, unless a much larger image has passed: its scratch, gigabytes at
     // 4096 x 4096, would stay for good.

@@ -32,6 +32,7 @@ void source_map(gemm_args& g, const map& src, const float* base);
 struct executor::impl {
   std::shared_ptr<const model> owner;
   std::unique_ptr<thread_pool> pool;
+  size_t l2 = 0;             // bytes
   size_t source_budget = 0;  // floats of a layer's source that one item may cover
   plan current;
   aligned_buffer arena;
@@ -52,7 +53,9 @@ struct executor::impl {
 
   // mbconv.cc
   void run_block(int index, const packed_mbconv& b, const block_plan& p);
+  depthwise_args depthwise(const packed_mbconv& b, const block_plan& p);
   void filter(const packed_mbconv& b, const block_plan& p);
+  void expand_and_filter(const packed_mbconv& b, const block_plan& p);
   const float* excite(const packed_mbconv& b, const block_plan& p);
 
   // fused.cc

@@ -84,7 +84,9 @@ std::string step_name(const step_time& step);
 class executor {
  public:
   // threads >= 1, the caller's included. Worker threads are started here and joined by the destructor.
-  static status create(std::shared_ptr<const model> m, int threads, std::unique_ptr<executor>* out);
+  // `l2` is the bytes of second-level cache to plan for, 0: what this machine has; it changes how the
+  // work is cut, and no result.
+  static status create(std::shared_ptr<const model> m, int threads, std::unique_ptr<executor>* out, size_t l2 = 0);
   ~executor();
 
   // Plans for this size unless it is the size of the last call; afterwards run allocates nothing.

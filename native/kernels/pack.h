@@ -19,6 +19,8 @@ struct panels {
   bool half;
   int count() const { return div_up(vectors - half, panel_vectors); }
   int width(int p) const { return p + 1 == count() ? vectors - p * panel_vectors : panel_vectors; }
+  // The widest panel's vectors.
+  int widest() const { return count() == 1 ? width(0) : (half ? panel_vectors + 1 : panel_vectors); }
   ptrdiff_t stride() const { return ptrdiff_t(k) * panel_vectors * lanes; }
   size_t size() const { return size_t(k) * vectors * lanes; }
 };

@@ -98,15 +98,18 @@ void check_values(test_case& c, const std::vector<float>& found, const reference
   }
 }
 
-// One network on one table: executors with 1 to 4 threads take the sizes in turn, then the first size
-// again. One case per size.
+// One network on one table: executors with 1 to 4 threads and four ideas of the cache take the sizes in
+// turn, then the first size again. One case per size.
 void run_network(tester& t, const kernel_table& table, const random_network& r, int first_size, long long seed,
                  random_source& random) {
   std::shared_ptr<const model> m;
   std::unique_ptr<executor> executors[kMostThreads];
   status made = model::create(r.net, table, &m);
+  // Each plans for another cache, so that blocks go through in bands of one row, of a few, and whole.
+  constexpr size_t kCaches[kMostThreads] = {0, 1, 6 << 10, 40 << 10};
+  const int turn = int(seed % kMostThreads);
   for (int threads = 1; made.ok() && threads <= kMostThreads; ++threads)
-    made = executor::create(m, threads, &executors[threads - 1]);
+    made = executor::create(m, threads, &executors[threads - 1], kCaches[(threads - 1 + turn) % kMostThreads]);
   std::vector<outputs> firsts;
   input_image image, first_image;
   for (int i = 0; i < kSizesPerNetwork; ++i) {
