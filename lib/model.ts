@@ -15,6 +15,7 @@ import { parseIntegrity } from './fetch/integrity.js';
 import type { FetchProgress } from './fetch/options.js';
 import { parseCheckpoint, readCheckpoint } from './formats/index.js';
 import type { Checkpoint } from './formats/tensor.js';
+import { recipeOfGraph } from './graph-recipe.js';
 import { looksLikeRepository } from './hub/name.js';
 import { imagenetLabels } from './labels.js';
 import { locate, placeOf, placeOfName, type WeightsPlace } from './locate.js';
@@ -100,7 +101,7 @@ export async function load(source: string | LoadOptions, options?: LoadOptions):
   const origin = { ...detectSource(checkpoint, named), ...conventionsOf(config) };
   const weights = mapWeights(checkpoint, networkOf(given, named, origin), { consume: isOurs });
   warn(given, config, origin);
-  const recipe = checkRecipe(given.recipe, applyConfig(config, recipeFor(weights.network, origin, named)));
+  const recipe = checkRecipe(given.recipe, applyConfig(config, recipeOfGraph(checkpoint.network, recipeFor(weights.network, origin, named))));
   const labels = labelsFor(given.labels, config, weights.network.head.classes);
   const opening = openSession(native, weights, recipe, given); // packed when this returns
   if (isOurs) discard(native, checkpoint, weights);
@@ -214,6 +215,7 @@ function conventionsOf(config: CheckpointConfig | undefined): Partial<Checkpoint
 
 /** The architecture that is named, or the one whose shapes the checkpoint has, under the checkpoint's conventions. */
 function networkOf(given: CheckedLoad, named: string | undefined, origin: CheckpointSource): Network {
+  if (named === undefined && origin.network !== undefined) return { ...origin.network, padding: given.padding ?? origin.padding };
   const name = named ?? origin.architecture;
   if (name === undefined) {
     throw new EfficientNetError('ERR_WEIGHTS_MISMATCH', "The checkpoint's shapes fit no known network: name it with architecture");
@@ -233,6 +235,11 @@ function warn(given: CheckedLoad, config: CheckpointConfig | undefined, origin: 
     if (decided === undefined) emit(`${message}; the option ${option === 'recipe' ? option : `recipe.${option}`} decides`);
   }
   if (origin.certain || (given.padding !== undefined && given.batchNormEpsilon !== undefined)) return;
+  if (origin.network !== undefined) {
+    if (given.padding !== undefined) return;
+    emit(`The file leaves open how the network pads other sizes of image than the one it was exported for: taking ${origin.padding} padding. Give padding, 'same' or 'symmetric'`);
+    return;
+  }
   emit(
     `timm's tensor names leave open how a network pads: taking ${origin.padding} padding and epsilon ${origin.batchNormEpsilon}. ` +
       "Name the architecture as timm does, 'efficientnet_b0' or 'tf_efficientnet_b0', or give padding and batchNormEpsilon",

@@ -6,7 +6,7 @@ import { architectures } from './architectures.js';
 import { weightShape } from './fold.js';
 import type { Checkpoint } from './formats/tensor.js';
 import { blockLayers, headLayers, stemLayer, type LayerSize } from './layers.js';
-import { canonicalSource, tfjsSource } from './naming/folded.js';
+import { canonicalSource, graphSource } from './naming/folded.js';
 import { kerasSource } from './naming/keras.js';
 import { lukemelasSource } from './naming/lukemelas.js';
 import type { LayerNames, NamingScheme, NamingSource } from './naming/scheme.js';
@@ -20,7 +20,7 @@ export type { LayerNames, Naming, NamingScheme, NormNames, WeightLayout } from '
 
 /** In the order in which they are tried. */
 const sources: readonly NamingSource[] = [
-  tfjsSource, lukemelasSource, timmSource, ...torchvisionSources, transformersSource, kerasSource, tensorflowSource, canonicalSource,
+  graphSource, lukemelasSource, timmSource, ...torchvisionSources, transformersSource, kerasSource, tensorflowSource, canonicalSource,
 ];
 
 /** How people call the sources, for messages. */

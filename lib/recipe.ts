@@ -97,6 +97,8 @@ export function recipeFor(
       return tensorflowRecipe(architecture, network.resolution);
     case 'lukemelas':
     case 'tfjs':
+    case 'onnx':
+    case 'tflite':
     case 'canonical':
       return standardRecipe(network.resolution);
   }

@@ -2,12 +2,14 @@
 // Who wrote a checkpoint, and what follows from it: architecture, padding and epsilon. Reads names and
 // shapes only.
 
+import { architectures } from './architectures.js';
 import { quote } from './formats/bytes.js';
 import type { Checkpoint } from './formats/tensor.js';
 import { weightsMismatch } from './fold.js';
 import { findName, resolveName, type ResolvedName } from './names.js';
 import { classCount, detectNaming, inferArchitecture, knownSources, type Naming, type NamingScheme } from './naming.js';
-import type { Padding } from './network.js';
+import { describedNetwork } from './described-network.js';
+import type { Network, Padding } from './network.js';
 import type { PublishedModel } from './published/model.js';
 import { timmModels } from './published/timm.js';
 import { torchvisionModels } from './published/torchvision.js';
@@ -19,6 +21,8 @@ export interface CheckpointSource {
   readonly architecture: string | undefined;
   readonly padding: Padding;
   readonly batchNormEpsilon: number;
+  /** The network itself, where the file describes it and not just its tensors. */
+  readonly network?: Network | undefined;
   /** Outputs of the classifier; undefined where there is none. */
   readonly classes: number | undefined;
   /**
@@ -36,6 +40,8 @@ export interface CheckpointSource {
  */
 export function detectSource(checkpoint: Checkpoint, architecture?: string): CheckpointSource {
   const scheme = schemeOf(checkpoint);
+  const network = describedNetwork(checkpoint);
+  if (network !== undefined) return { naming: scheme.naming, network, ...factsOf(network), certain: checkpoint.network?.paddingCertain ?? true };
   const inferred = architectureOf(checkpoint, scheme);
   const named = architecture === undefined ? undefined : resolveName(architecture);
   return {
@@ -62,6 +68,10 @@ interface Conventions {
 const ofTensorFlow: Conventions = { padding: 'same', batchNormEpsilon: 1e-3 };
 const ofPyTorch: Conventions = { padding: 'symmetric', batchNormEpsilon: 1e-5 };
 
+function factsOf({ name, padding, batchNormEpsilon, head }: Network): Omit<CheckpointSource, 'naming' | 'network' | 'certain'> {
+  return { architecture: Object.hasOwn(architectures, name) ? name : undefined, padding, batchNormEpsilon, classes: head.classes };
+}
+
 function conventions(checkpoint: Checkpoint, scheme: NamingScheme, architecture: string | undefined, named: ResolvedName | undefined): Conventions {
   switch (scheme.naming) {
     case 'timm':
@@ -75,6 +85,8 @@ function conventions(checkpoint: Checkpoint, scheme: NamingScheme, architecture:
     case 'keras':
     case 'tensorflow':
     case 'tfjs':
+    case 'onnx':
+    case 'tflite':
       return ofTensorFlow;
   }
 }

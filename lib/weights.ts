@@ -4,6 +4,7 @@
 
 import { invalidArgument } from './check.js';
 import { Collector, foldLayer, weightShape, weightsMismatch, type CollectedLayer, type FoldedLayer } from './fold.js';
+import { describedNetwork, firstDifference } from './described-network.js';
 import type { Checkpoint, Tensor } from './formats/tensor.js';
 import type { LayerSize } from './layers.js';
 import { classCount, inferArchitecture, namedLayers, type NamingScheme } from './naming.js';
@@ -83,7 +84,7 @@ export function mapWeights(checkpoint: Checkpoint, network?: Network, options: {
   const scheme = schemeOf(checkpoint);
   const defined = withClasses(network ?? inferNetwork(checkpoint, scheme), checkpoint, scheme);
   const wanted = defined.pruned === true ? adoptShapes(defined, checkpoint, scheme) : defined;
-  checkStrides(checkpoint, wanted);
+  if (network !== undefined) checkDescribed(checkpoint, wanted, hintFor(checkpoint, scheme, wanted));
 
   const collector = new Collector(checkpoint, scheme.layout);
   const collected = new Map<string, CollectedLayer | undefined>();
@@ -207,7 +208,8 @@ function toTensor(name: string, shape: readonly number[], values: Float32Array):
 }
 
 function inferNetwork(checkpoint: Checkpoint, scheme: NamingScheme): Network {
-  const { architecture, padding, batchNormEpsilon } = detectSource(checkpoint);
+  const { architecture, padding, batchNormEpsilon, network } = detectSource(checkpoint);
+  if (network !== undefined) return network;
   if (architecture !== undefined) return buildNetwork(architecture, { padding, batchNormEpsilon });
   throw weightsMismatch(
     `The checkpoint has the tensor names of ${scheme.title}, but its stem, head and blocks are of no network of the family; ` +
@@ -222,12 +224,11 @@ function withClasses(network: Network, checkpoint: Checkpoint, scheme: NamingSch
   return { ...network, head: { ...network.head, classes } };
 }
 
-/** A graph says how it strides; weights alone would fit a network that strides elsewhere. */
-function checkStrides({ metadata }: Checkpoint, { name, stem, blocks }: Network): void {
-  const found = metadata.get('graph.strides');
-  const expected = [stem, ...blocks].map(({ stride }) => stride).join(' ');
-  if (found === undefined || found === expected) return;
-  throw weightsMismatch(`The graph's stem and blocks stride by ${found}, expected ${expected} for ${name}`);
+/** A graph says how it strides and activates; weights alone would fit a network that does so elsewhere. */
+function checkDescribed(checkpoint: Checkpoint, wanted: Network, hint: string): void {
+  const found = describedNetwork(checkpoint);
+  const difference = found === undefined ? undefined : firstDifference(found, wanted);
+  if (difference !== undefined) throw weightsMismatch(`The checkpoint's own network is not ${wanted.name}: ${difference}.${hint}`);
 }
 
 function hintFor(checkpoint: Checkpoint, scheme: NamingScheme, network: Network): string {

@@ -9,10 +9,12 @@ import { fileURLToPath } from 'node:url';
 import { describeValue, invalidArgument } from '../check.js';
 import { EfficientNetError } from '../errors.js';
 import { invalidCheckpoint } from './bytes.js';
+import { looksLikeOnnx, readOnnx } from './onnx.js';
 import { looksLikeSafetensors, readSafetensors } from './safetensors.js';
 import { assembleSafetensors, looksLikeSafetensorsIndex, readSafetensorsIndex } from './safetensors-index.js';
 import { looksLikeZip } from './zip.js';
 import { assembleTfjsGraph, looksLikeJson, parseTfjsModel } from './tfjs-graph.js';
+import { looksLikeTflite, readTflite } from './tflite.js';
 import type { Checkpoint, CheckpointFormat } from './tensor.js';
 import { readTorch } from './torch.js';
 import { looksLikeTorchStream, readTorchStream } from './torch-stream.js';
@@ -55,6 +57,10 @@ export function parseCheckpoint(source: Uint8Array): Checkpoint {
       return readSafetensors(bytes);
     case 'torch':
       return looksLikeZip(bytes) ? readTorch(bytes) : readTorchStream(bytes);
+    case 'onnx':
+      return readOnnx(bytes);
+    case 'tflite':
+      return readTflite(bytes);
     case 'tfjs-graph':
       throw new EfficientNetError(
         'ERR_UNSUPPORTED',
@@ -69,6 +75,8 @@ export function detectFormat(bytes: Uint8Array): CheckpointFormat {
   if (looksLikeZip(bytes) || looksLikeTorchStream(bytes)) return 'torch';
   if (looksLikeSafetensors(bytes)) return 'safetensors';
   if (looksLikeJson(bytes)) return 'tfjs-graph';
+  if (looksLikeOnnx(bytes)) return 'onnx';
+  if (looksLikeTflite(bytes)) return 'tflite';
   const start = Buffer.from(bytes.subarray(0, 64)).toString('latin1');
   for (const [pattern, what] of foreign) {
     if (pattern.test(start)) throw new EfficientNetError('ERR_UNSUPPORTED', `The file is ${what}, which is not supported; expected ${kExpected}`);
@@ -86,7 +94,6 @@ const foreign: readonly (readonly [pattern: RegExp, what: string])[] = [
   [/^\x1f\x8b/, 'compressed with gzip'],
   [/^7z\xbc\xaf/, 'a 7z archive'],
   [/^\x80[\x02-\x05]/, 'a bare pickle'],
-  [/^....TFL3/s, 'a TensorFlow Lite model'],
 ];
 
 /** Memory that another thread can write or that can shrink is copied: views on it could change or vanish. */

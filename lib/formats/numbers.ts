@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A tensor's elements as numbers: float32 and float64 as they lie in the file, half precision and
-// bfloat16 widened to float32, which holds each of their values exactly. Judges no value.
+// bfloat16 widened to float32, which holds each of their values exactly; integers too. Judges no value.
 
+import { elementBytes } from './bytes.js';
 import type { ElementType, Tensor } from './tensor.js';
 
 export type Numbers = Float32Array | Float64Array;
@@ -12,7 +13,7 @@ export function isFloat(type: ElementType): boolean {
 }
 
 /** The elements in order: a view where the file's bytes are aligned and need no widening, else a copy. */
-export function numbersOf({ name, type, bytes }: Tensor): Numbers {
+export function numbersOf({ name, type, bytes }: Pick<Tensor, 'name' | 'type' | 'bytes'>): Numbers {
   switch (type) {
     case 'f32': {
       const aligned = alignedTo(bytes, 4);
@@ -30,6 +31,23 @@ export function numbersOf({ name, type, bytes }: Tensor): Numbers {
       throw new TypeError(`tensor ${name} has the type ${type}, which holds no floating-point numbers`);
   }
 }
+
+/** The elements of an integer tensor; those of 64 bits are rounded where no number holds them exactly. */
+export function integersOf({ type, bytes }: Pick<Tensor, 'type' | 'bytes'>): Float64Array | undefined {
+  const read = integerReaders.get(type);
+  if (read === undefined) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Float64Array.from({ length: bytes.byteLength / elementBytes[type] }, (_, i) => read(view, i));
+}
+
+const integerReaders: ReadonlyMap<ElementType, (view: DataView, index: number) => number> = new Map([
+  ['i64', (view, i) => Number(view.getBigInt64(8 * i, true))],
+  ['i32', (view, i) => view.getInt32(4 * i, true)],
+  ['i16', (view, i) => view.getInt16(2 * i, true)],
+  ['i8', (view, i) => view.getInt8(i)],
+  ['u8', (view, i) => view.getUint8(i)],
+  ['bool', (view, i) => view.getUint8(i)],
+]);
 
 function alignedTo(bytes: Uint8Array, size: number): Uint8Array {
   return bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes); // A Buffer's slice would be a view.

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// TensorFlow.js graph models of EfficientNet: model.json and its shards. The converter has folded
-// batch norm, and left the constants of excite and classifier without telling names, so tensors are
-// found by structure (efficientnet-graph.ts) and returned under this package's names in TensorFlow's layout.
-// Not a runtime for graphs: one that is not an EfficientNet as TensorFlow wrote it is refused.
+// TensorFlow.js graph models: model.json and its shards. The converter leaves constants without telling
+// names, so the network is found by structure (graph-match.ts) and its tensors are returned under this
+// package's names. Not a runtime for graphs: what is no network of the family is refused.
 
 import { EfficientNetError } from '../errors.js';
 import { elementCount, formatShape, invalidCheckpoint, quote } from './bytes.js';
 import { asArray, asObject, asString, type JsonObject } from './json-value.js';
-import { matchEfficientNet, type GraphConstant, type GraphNode } from './efficientnet-graph.js';
-import type { Checkpoint, Tensor } from './tensor.js';
+import type { GraphConstant } from './graph.js';
+import { graphCheckpoint } from './graph-network.js';
+import { tensorflowGraph, type TensorflowNode } from './tensorflow-graph.js';
+import type { Checkpoint } from './tensor.js';
 
 const kMaxModelBytes = 64 * 2 ** 20;
 const kMaxEntries = 100_000;
@@ -23,7 +24,7 @@ interface WeightEntry {
 
 /** A parsed model.json, and what must be read to go on. */
 export interface TfjsModel {
-  readonly nodes: ReadonlyMap<string, GraphNode>;
+  readonly nodes: ReadonlyMap<string, TensorflowNode>;
   /** Groups of weights, each lying in its own shards one after the other. */
   readonly groups: readonly { readonly paths: readonly string[]; readonly weights: readonly WeightEntry[] }[];
   /** Of all shards together. */
@@ -69,7 +70,7 @@ export function parseTfjsModel(bytes: Uint8Array): TfjsModel {
 
 /**
  * Reads a graph model from its model.json and its shards by file name.
- * Tensors are `stem.weight`, `blocks.0.depthwise.bias` and so on, in TensorFlow's layout.
+ * Tensors are `stem.weight`, `blocks.0.depthwise.bias` and so on, in the engine's layout.
  */
 export function readTfjsGraph(modelJson: Uint8Array, shards: ReadonlyMap<string, Uint8Array>): Checkpoint {
   return assembleTfjsGraph(parseTfjsModel(modelJson), shards);
@@ -90,13 +91,7 @@ export function assembleTfjsGraph(model: TfjsModel, shards: ReadonlyMap<string, 
       begin += length;
     }
   }
-  const { layers, strides, preprocessing } = matchEfficientNet(model.nodes, constants);
-  const tensors = new Map<string, Tensor>();
-  for (const [name, constant] of layers) tensors.set(name, { name, ...constant });
-  const metadata = new Map(model.metadata);
-  metadata.set('graph.strides', strides.join(' '));
-  metadata.set('graph.preprocessing', preprocessing);
-  return { format: 'tfjs-graph', tensors, metadata };
+  return graphCheckpoint('tfjs-graph', tensorflowGraph(model.nodes, constants), model.metadata);
 }
 
 /** JSON.parse keeps the last of equal keys; what comes out is checked as a whole, so that is no loophole here. */
@@ -138,10 +133,10 @@ function parseWeight(value: unknown): WeightEntry {
   return { name, type: dtype === 'float32' ? 'f32' : 'i32', shape, length: count * 4 };
 }
 
-function parseNodes(topology: JsonObject): Map<string, GraphNode> {
+function parseNodes(topology: JsonObject): Map<string, TensorflowNode> {
   const list = asArray(topology['node'], 'modelTopology.node');
   if (list.length > kMaxEntries) throw invalidCheckpoint('The graph has too many nodes');
-  const nodes = new Map<string, GraphNode>();
+  const nodes = new Map<string, TensorflowNode>();
   for (const value of list) {
     const node = asObject(value, 'a node of the graph');
     const name = asString(node['name'], 'the name of a node');

@@ -2,6 +2,7 @@
 // This package's own names, in which every layer has a bias and none a norm: of our checkpoints, and of
 // the graphs whose readers give these names.
 
+import type { CheckpointFormat } from '../formats/tensor.js';
 import { biased, type Naming, type NamingScheme, type NamingSource, type WeightLayout } from './scheme.js';
 
 function foldedScheme(naming: Naming, title: string, layout: WeightLayout): NamingScheme {
@@ -24,8 +25,12 @@ function foldedScheme(naming: Naming, title: string, layout: WeightLayout): Nami
 }
 
 export const canonicalScheme = foldedScheme('canonical', 'efficientnet-simd', 'engine');
-/** The reader of graph models gives our names, in TensorFlow's layout. */
-const tfjsScheme = foldedScheme('tfjs', 'a TensorFlow.js graph model', 'tensorflow');
+/** The readers of graphs give our names, in the engine's layout. */
+const graphSchemes: ReadonlyMap<CheckpointFormat, NamingScheme> = new Map([
+  ['tfjs-graph', foldedScheme('tfjs', 'a TensorFlow.js graph model', 'engine')],
+  ['onnx', foldedScheme('onnx', 'an ONNX file', 'engine')],
+  ['tflite', foldedScheme('tflite', 'a TensorFlow Lite file', 'engine')],
+]);
 
 export const canonicalSource: NamingSource = {
   title: canonicalScheme.title,
@@ -33,7 +38,7 @@ export const canonicalSource: NamingSource = {
   open: ({ tensors }) => (tensors.has(canonicalScheme.stem.weight) ? canonicalScheme : undefined),
 };
 
-export const tfjsSource: NamingSource = {
-  title: tfjsScheme.title,
-  open: ({ format }) => (format === 'tfjs-graph' ? tfjsScheme : undefined),
+export const graphSource: NamingSource = {
+  title: 'a graph (ONNX, TensorFlow.js, TensorFlow Lite)',
+  open: ({ format, network }) => (network === undefined ? undefined : graphSchemes.get(format)),
 };

@@ -7,7 +7,7 @@ import type { BlockLayer, HeadLayer } from '../layers.js';
 import type { Block, Network } from '../network.js';
 
 /** 'transformers' is Hugging Face's, 'keras' that of Keras applications, 'tensorflow' of the original code. */
-export type Naming = 'lukemelas' | 'timm' | 'torchvision' | 'transformers' | 'keras' | 'tensorflow' | 'tfjs' | 'canonical';
+export type Naming = 'lukemelas' | 'timm' | 'torchvision' | 'transformers' | 'keras' | 'tensorflow' | 'tfjs' | 'onnx' | 'tflite' | 'canonical';
 
 /**
  * How weights lie in the file. `torch`: [out, in, k, k], a dense layer of the excite as a 1x1

@@ -5,6 +5,7 @@
 import type { FuzzReader } from './reader.js';
 import { anyReaders } from './readers/any.js';
 import { configReaders } from './readers/config.js';
+import { graphReaders } from './readers/graphs.js';
 import { safetensorsReaders } from './readers/safetensors.js';
 import { tfjsReaders } from './readers/tfjs.js';
 import { torchReaders } from './readers/torch.js';
@@ -14,5 +15,6 @@ export const readers: readonly FuzzReader[] = [
   ...torchReaders,
   ...tfjsReaders,
   ...configReaders,
+  ...graphReaders,
   ...anyReaders,
 ];

@@ -93,7 +93,7 @@ describe('readCheckpoint', () => {
       ['\x1f\x8b\x08', 'ERR_UNSUPPORTED', /gzip/],
       ['7z\xbc\xaf\x27\x1c', 'ERR_UNSUPPORTED', /7z/],
       ['\x80\x04N.', 'ERR_UNSUPPORTED', /bare pickle/],
-      ['\x1c\0\0\0TFL3', 'ERR_UNSUPPORTED', /TensorFlow Lite/],
+      ['\x1c\0\0\0TFL3', 'ERR_INVALID_CHECKPOINT', /truncated: expected 4 more bytes/],
       ['version https://git-lfs.github.com/spec/v1\n', 'ERR_INVALID_CHECKPOINT', /git lfs pull/],
       ['\n<!DOCTYPE html>', 'ERR_INVALID_CHECKPOINT', /web page/],
       ['{"a":1}', 'ERR_INVALID_CHECKPOINT', /model\.json of a TensorFlow\.js graph model/],

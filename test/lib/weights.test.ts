@@ -242,8 +242,15 @@ describe('weights: what does not fit', () => {
   });
 
   it('strides of a graph', () => {
-    const metadata = new Map([['graph.strides', '2 2']]);
-    assertFails(() => mapWeights(checkpoint(tensors, 'torch', metadata), network), 'ERR_WEIGHTS_MISMATCH', /stride by 2 2, expected 2 1 2/);
+    const blocks = network.blocks.map((block, i) => (i === 3 ? { ...block, stride: 1 } : block));
+    const described = {
+      ...network, blocks, paddingCertain: true, height: undefined, width: undefined, inputScale: [1, 1, 1] as const, inputShift: [0, 0, 0] as const,
+    };
+    assertFails(
+      () => mapWeights({ ...checkpoint(tensors), network: described }, network),
+      'ERR_WEIGHTS_MISMATCH',
+      /own network is not b0: blocks\.3 has the stride 1, expected 2/,
+    );
   });
 });
 
