@@ -59,7 +59,7 @@ const FEWEST_RUNS = 20;
 export type BenchProgress = (doing: string, share: number) => void;
 
 /** Opens the network, measures it and closes it. Rejects with what opening a session rejects with. */
-export async function benchModel(weighted: Weighted, options: ModelBenchOptions, progress: BenchProgress = () => undefined): Promise<ModelBench> {
+export async function benchModel(weighted: Pick<Weighted, 'weights' | 'origin'>, options: ModelBenchOptions, progress: BenchProgress = () => undefined): Promise<ModelBench> {
   const { threads, isa } = options;
   progress('Packing the weights', 0);
   const subject = await Subject.open(weighted, options);

@@ -7,6 +7,7 @@ import { catalogue } from '../catalogue.js';
 import { describe, type NetworkDescription } from '../describe.js';
 import { readCheckpoint } from '../formats/index.js';
 import { buildNetwork, type Network } from '../network.js';
+import { recipeFor, standardRecipe, type Recipe } from '../recipe.js';
 import { randomWeights } from '../random-weights.js';
 import { detectSource } from '../source.js';
 import { mapWeights, type FoldedWeights } from '../weights.js';
@@ -17,6 +18,8 @@ export type WeightsOrigin = { readonly kind: 'file'; readonly path: string } | {
 export interface Weighted {
   readonly weights: FoldedWeights;
   readonly origin: WeightsOrigin;
+  /** How the checkpoint's source prepares photos. */
+  readonly recipe: Recipe;
 }
 
 /**
@@ -28,16 +31,15 @@ export async function weightsFor(name: string, given: { readonly path?: string |
   const path = given.path ?? (given.random === true ? undefined : cachedWeights(network.name));
   if (path === undefined) return madeUp(network);
   const checkpoint = await readCheckpoint(path);
-  const { padding, batchNormEpsilon, classes } = detectSource(checkpoint, name);
-  return {
-    weights: mapWeights(checkpoint, buildNetwork(name, { padding, batchNormEpsilon, classes })),
-    origin: { kind: 'file', path },
-  };
+  const source = detectSource(checkpoint, name);
+  const { padding, batchNormEpsilon, classes } = source;
+  const weights = mapWeights(checkpoint, buildNetwork(name, { padding, batchNormEpsilon, classes }));
+  return { weights, origin: { kind: 'file', path }, recipe: recipeFor(weights.network, source) };
 }
 
 /** Any network with made-up weights. */
 export function madeUp(network: Network): Weighted {
-  return { weights: randomWeights(network), origin: { kind: 'random' } };
+  return { weights: randomWeights(network), origin: { kind: 'random' }, recipe: standardRecipe(network.resolution) };
 }
 
 function cachedWeights(architecture: string): string | undefined {
@@ -72,7 +74,7 @@ export class Subject {
     this.#shape = { height, width, layout: 'nhwc', output: 'logits' };
   }
 
-  static async open({ weights }: Weighted, options: SubjectOptions): Promise<Subject> {
+  static async open({ weights }: Pick<Weighted, 'weights'>, options: SubjectOptions): Promise<Subject> {
     try {
       const session = await addon().createSession(weights.network, weights, { ...options });
       return new Subject(weights.network, session, options);

@@ -6,6 +6,7 @@ import type { KernelsBench } from '../bench/kernels.js';
 import type { LayerTime } from '../bench/layers.js';
 import type { Bandwidth } from '../bench/machine.js';
 import type { ModelBench } from '../bench/model-bench.js';
+import type { EntrantResult, PeersBench } from '../bench/peers/index.js';
 import { percent, type Verdict } from '../bench/trust.js';
 import { bar, formatBytes, formatCount, printable, type Terminal } from './terminal.js';
 
@@ -82,6 +83,38 @@ export function showKernelsBench(result: KernelsBench, terminal: Terminal): void
     ]),
   );
   terminal.out(terminal.dim('Operands lie in a cache if they fit. Below the network: the layers of that shape it has. ~: the samples disagree'));
+}
+
+export function showPeersBench(result: PeersBench, terminal: Terminal): void {
+  const { race, model, height, width, threads, rounds, machine, entrants } = result;
+  showVerdict(result, terminal);
+  const subject = { inference: 'pixels to logits', photo: 'image file to labels', batch: 'several images at once' }[race];
+  terminal.out(
+    `${terminal.bold(`${model}, ${subject}`)}  ${height}x${width}, ${plural(threads, 'thread')}, ${plural(rounds, 'round')}` +
+      `  ${terminal.dim(`${printable(machine.cpu || 'unnamed processor')}, Node ${machine.node}`)}`,
+  );
+  terminal.out(result.weights.kind === 'random' ? 'weights: made up, the same for all' : `weights: ${printable(result.weights.path)}, the same for all`);
+  terminal.out('');
+  const ran = entrants.filter(({ status }) => status === 'ran');
+  terminal.table(
+    [{ title: 'contestant' }, { title: 'min ms', align: 'right' }, { title: 'median', align: 'right' }, { title: 'p95', align: 'right' },
+      { title: 'images/s', align: 'right' }, { title: 'our time / its', align: 'right' }, { title: 'first result', align: 'right' },
+      { title: 'memory', align: 'right' }, { title: 'version' }],
+    ran.map((entrant) => contestantRow(entrant, result)),
+  );
+  terminal.out(terminal.dim('memory: resident after the race, over the bare process; ratios by round, with the quartiles'));
+  for (const { label, status, reason, install } of entrants.filter((each) => each.status !== 'ran')) {
+    terminal.out(`${label}: ${status}: ${printable(reason ?? '')}${install === undefined ? '' : `; ${install}`}`);
+  }
+}
+
+function contestantRow({ label, latency, imagesPerSecond, ratio, firstResult, memory, version }: EntrantResult, verdict: Verdict): readonly string[] {
+  const of = (value: number | undefined, digits: number): string => figure(value ?? NaN, digits, verdict);
+  const ratios = ratio === undefined ? '-' : `${of(ratio.median, 3)} (${ratio.low.toFixed(2)}-${ratio.high.toFixed(2)})`;
+  return [
+    label, of(latency?.min, 2), of(latency?.median, 2), of(latency?.p95, 2), of(imagesPerSecond, 1), ratios, `${of(firstResult, 0)} ms`,
+    memory === undefined ? '-' : formatBytes(memory.ran - memory.bare), version ?? '',
+  ];
 }
 
 function showBandwidth(levels: readonly Bandwidth[], terminal: Terminal): void {

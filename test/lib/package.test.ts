@@ -109,9 +109,9 @@ describe('the published package', function () {
 
     it('holds what it needs and nothing else', () => {
       const files = [...filesOf(installed).keys()];
-      const allowed = /^(bin|dist\/lib|esm|prebuilds|native|cmake)\/|^(CMakeLists\.txt|LICENSE|README\.md|package\.json|scripts\/build-native\.js)$/;
+      const allowed = /^(bin|bench\/peers|dist\/lib|esm|prebuilds|native|cmake)\/|^(CMakeLists\.txt|LICENSE|README\.md|package\.json|scripts\/build-native\.js)$/;
       assert.deepEqual(files.filter((file) => !allowed.test(file)), []);
-      for (const file of ['LICENSE', 'README.md', 'CMakeLists.txt', 'bin/efficientnet-simd.js',
+      for (const file of ['LICENSE', 'README.md', 'CMakeLists.txt', 'bin/efficientnet-simd.js', 'bench/peers/peer.py',
         `prebuilds/${process.platform}-${process.arch}/efficientnet_simd.node`]) {
         assert.ok(files.includes(file), file);
       }
