@@ -121,6 +121,7 @@ const libLayers: readonly (readonly string[])[] = [
   ['binding', 'fetch/'],
   ['catalogue', 'cpu', 'image', 'hub/'],
   ['efficientnet', 'locate'],
+  ['open-weights'],
   ['model'],
   ['bench/', 'compound/'],
   ['index', 'cli/'],

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// From what a user names to a network's weights with all that belongs to them: the checkpoint is found,
+// read and mapped, and its recipe and labels with it. For load and convert; nothing is packed or run here.
+
+import { types } from 'node:util';
+
+import { checkBoolean, checkFinite, checkOneOf, checkOptions, checkString, invalidArgument } from './check.js';
+import type { CheckpointConfig } from './config/config.js';
+import { applyConfig, readMetadata } from './config/metadata.js';
+import { EfficientNetError } from './errors.js';
+import { parseIntegrity } from './fetch/integrity.js';
+import type { FetchProgress } from './fetch/options.js';
+import { parseCheckpoint, readCheckpoint } from './formats/index.js';
+import type { Checkpoint } from './formats/tensor.js';
+import { recipeOfGraph } from './graph-recipe.js';
+import { looksLikeRepository } from './hub/name.js';
+import { imagenetLabels } from './labels.js';
+import { locate, placeOf, placeOfName, type WeightsPlace } from './locate.js';
+import { resolveName } from './names.js';
+import { buildNetwork, type Network, type Padding } from './network.js';
+import { checkRecipe, recipeFor, type Recipe, type RecipeOptions } from './recipe.js';
+import { detectSource, type CheckpointSource } from './source.js';
+import { mapWeights, type FoldedWeights } from './weights.js';
+
+export interface WeightsOptions {
+  /**
+   * A network of the family: 'b0', 'v2-s', or as torchvision and timm name them. timm's `tf_` prefix
+   * chooses TensorFlow's padding and epsilon, its tag the way images are prepared. Without a name the
+   * checkpoint's own configuration decides, and without one its shapes.
+   */
+  readonly architecture?: string | undefined;
+  /**
+   * A checkpoint of any supported format: a path, a file URL, an http or https address, or a file's
+   * bytes. Of a folder the checkpoint in it is taken, and how it is to be used is read from the
+   * config.json beside it. 'hf-hub:owner/name' is a repository of the model hub, as for load('owner/name').
+   * Without it the published weights of `architecture` are fetched once and cached.
+   */
+  readonly weights?: string | URL | Uint8Array | ArrayBuffer | undefined;
+  /** Which file, where a folder or repository has several checkpoints. */
+  readonly file?: string | undefined;
+  /** The hash of the file at an address or path, as 'sha256-' and its base64; another content is refused. */
+  readonly integrity?: string | undefined;
+  /** Parts of the recipe by which images are prepared, in place of the checkpoint's. */
+  readonly recipe?: RecipeOptions | undefined;
+  /** Names of the classes, one each; ImageNet's for a network of 1,000 classes unless given. */
+  readonly labels?: readonly string[] | undefined;
+  /** In place of what the checkpoint implies. */
+  readonly padding?: Padding | undefined;
+  readonly batchNormEpsilon?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Told of a download's progress. */
+  readonly onProgress?: ((progress: FetchProgress) => void) | undefined;
+  /** Never use the network. */
+  readonly offline?: boolean | undefined;
+  /** Ask the hub or the server whether there is something newer; else what is cached is taken unasked. */
+  readonly update?: boolean | undefined;
+}
+
+/** The names of these options. */
+export const weightsOptions: readonly (keyof WeightsOptions)[] = [
+  'architecture', 'weights', 'file', 'integrity', 'recipe', 'labels', 'padding', 'batchNormEpsilon', 'signal',
+  'onProgress', 'offline', 'update',
+];
+/** What the options ask for, checked. */
+export type CheckedWeights<T extends WeightsOptions = WeightsOptions> = Omit<T, 'weights' | 'integrity'> & {
+  readonly weights: WeightsPlace | Uint8Array;
+  readonly integrity: ReturnType<typeof parseIntegrity> | undefined;
+};
+
+export interface OpenedWeights {
+  readonly checkpoint: Checkpoint;
+  readonly origin: CheckpointSource;
+  readonly weights: FoldedWeights;
+  readonly recipe: Recipe;
+  /** One for each class, or undefined where they have no names. */
+  readonly labels: readonly string[] | undefined;
+}
+
+/** Reads, maps and says what was guessed. A file's bytes may be spent by it; those of a caller stay as they are. */
+export async function openWeights(given: CheckedWeights): Promise<OpenedWeights> {
+  if (given.weights instanceof Uint8Array) return openBytes(given, given.weights);
+  const { checkpoint, config } = await readPlace(given, given.weights);
+  return finish(given, checkpoint, config, true);
+}
+
+/** The same for bytes at hand, at once. */
+export function openBytes(given: CheckedWeights, bytes: Uint8Array): OpenedWeights {
+  return finish(given, parseCheckpoint(bytes), undefined, false);
+}
+
+function finish(given: CheckedWeights, checkpoint: Checkpoint, found: CheckpointConfig | undefined, consume: boolean): OpenedWeights {
+  const config = found ?? readMetadata(checkpoint.metadata);
+  const named = given.architecture ?? config?.architecture;
+  const origin = { ...detectSource(checkpoint, named), ...conventionsOf(config) };
+  const weights = mapWeights(checkpoint, networkOf(given, named, origin), { consume });
+  warn(given, config, origin);
+  const recipe = checkRecipe(given.recipe, applyConfig(config, recipeOfGraph(checkpoint.network, recipeFor(weights.network, origin, named))));
+  return { checkpoint, origin, weights, recipe, labels: labelsFor(given.labels, config, weights.network.head.classes) };
+}
+
+// ---- options ------------------------------------------------------------------------------------------
+
+/**
+ * The options of load, `known` being their names; what is not about weights is returned unchecked.
+ * Throws ERR_INVALID_ARGUMENT naming the option.
+ */
+export function checkSource<T extends WeightsOptions>(source: unknown, options: T | undefined, known: readonly (keyof T & string)[]): CheckedWeights<T> {
+  const given = typeof source === 'string' ? { ...checkOptions<T>('the load options', options, known) } : source;
+  if (typeof source !== 'string' && options !== undefined) {
+    throw invalidArgument('the second argument of load', 'nothing after an options object', options);
+  }
+  if (given === undefined) throw invalidArgument('load', "a model's name or an options object", given);
+  // Copied, so that a getter runs once and what was checked is what is used.
+  const o = { ...checkOptions<T>('the load options', given, known) };
+  const repository = typeof source === 'string' && looksLikeRepository(source) ? placeOfName(source) : undefined;
+  if (typeof source === 'string' && o.architecture !== undefined && repository === undefined) {
+    throw invalidArgument('architecture', 'no second name beside the first argument of load', o.architecture);
+  }
+  if (repository !== undefined && o.weights !== undefined) {
+    throw invalidArgument('weights', 'nothing beside a repository as the first argument of load', o.weights);
+  }
+  const architecture = typeof source === 'string' && repository === undefined ? source : o.architecture;
+  if (architecture === undefined && o.weights === undefined && repository === undefined) {
+    throw new EfficientNetError('ERR_INVALID_ARGUMENT', "Expected architecture or weights in the load options, for example { architecture: 'b0' }");
+  }
+  checkCalls(o);
+  if (architecture !== undefined) resolveName(checkString('architecture', architecture));
+  const weights = repository ?? (o.weights === undefined ? placeOfName(architecture ?? '') : checkWeights(o.weights));
+  return { ...o, architecture, weights, ...checkFetching(o, weights), ...checkConventions(o) } as CheckedWeights<T>;
+}
+
+function checkWeights(weights: unknown): WeightsPlace | Uint8Array {
+  if ((typeof weights === 'string' && weights !== '') || weights instanceof URL) return placeOf(weights);
+  if (types.isUint8Array(weights)) return weights instanceof Uint8Array ? weights : new Uint8Array(weights); // another realm's
+  if (types.isAnyArrayBuffer(weights)) return new Uint8Array(weights);
+  throw invalidArgument('weights', "a path, a file URL, an http or https address, or a file's bytes", weights);
+}
+
+function checkFetching(o: Partial<WeightsOptions>, weights: WeightsPlace | Uint8Array) {
+  const kind = weights instanceof Uint8Array ? 'bytes' : weights.kind;
+  if (o.offline !== undefined) checkBoolean('offline', o.offline);
+  if (o.update !== undefined) checkBoolean('update', o.update);
+  if (o.file !== undefined && kind !== 'path' && kind !== 'repository') throw invalidArgument('file', 'a folder or a repository as weights beside it', o.file);
+  if (o.integrity !== undefined && kind !== 'path' && kind !== 'address') throw invalidArgument('integrity', 'a path or an address as weights beside it', o.integrity);
+  return {
+    file: o.file === undefined ? undefined : checkString('file', o.file),
+    integrity: o.integrity === undefined ? undefined : parseIntegrity(o.integrity),
+  };
+}
+
+function checkCalls(o: Partial<WeightsOptions>): void {
+  if (o.signal !== undefined && !(o.signal instanceof AbortSignal)) throw invalidArgument('signal', 'an AbortSignal', o.signal);
+  if (o.onProgress !== undefined && typeof o.onProgress !== 'function') throw invalidArgument('onProgress', 'a function', o.onProgress);
+}
+
+function checkConventions(o: Partial<WeightsOptions>) {
+  return {
+    padding: o.padding === undefined ? undefined : checkOneOf<Padding>('padding', o.padding, ['same', 'symmetric']),
+    batchNormEpsilon: o.batchNormEpsilon === undefined ? undefined : checkFinite('batchNormEpsilon', o.batchNormEpsilon, 0, 1),
+  };
+}
+
+function labelsFor(labels: unknown, config: CheckpointConfig | undefined, classes: number): readonly string[] | undefined {
+  if (labels === undefined) {
+    // Names of another number of classes are those of another classifier.
+    if (config?.labels?.length === classes) return config.labels;
+    return classes === imagenetLabels.length ? imagenetLabels : undefined;
+  }
+  if (!Array.isArray(labels)) throw invalidArgument('labels', 'an array of strings', labels);
+  const names = Array.from<unknown>(labels); // a copy in which holes are undefined
+  names.forEach((name, i) => {
+    if (typeof name !== 'string') throw invalidArgument(`labels[${i}]`, 'a string', name);
+  });
+  if (names.length !== classes) throw invalidArgument('labels', `${classes} names (one for each class of the checkpoint)`, labels);
+  return names as string[];
+}
+
+// ---- steps --------------------------------------------------------------------------------------------
+
+async function readPlace(given: CheckedWeights, place: WeightsPlace): Promise<{ checkpoint: Checkpoint; config?: CheckpointConfig }> {
+  const { signal, onProgress, offline, update, file, integrity } = given;
+  const named = given.architecture !== undefined;
+  const { path, config } = await locate(place, { signal, onProgress, offline, update, file, integrity, named });
+  signal?.throwIfAborted();
+  const checkpoint = await readCheckpoint(path);
+  signal?.throwIfAborted();
+  return config === undefined ? { checkpoint } : { checkpoint, config };
+}
+
+/** What a configuration says of them wins over what the tensors' names imply. */
+function conventionsOf(config: CheckpointConfig | undefined): Partial<CheckpointSource> {
+  const { padding, batchNormEpsilon } = config ?? {};
+  return {
+    ...(padding === undefined ? {} : { padding }),
+    ...(batchNormEpsilon === undefined ? {} : { batchNormEpsilon }),
+    ...(config?.architecture === undefined ? {} : { certain: true }),
+  };
+}
+
+/** The architecture that is named, or the one whose shapes the checkpoint has, under the checkpoint's conventions. */
+function networkOf(given: CheckedWeights, named: string | undefined, origin: CheckpointSource): Network {
+  if (named === undefined && origin.network !== undefined) return { ...origin.network, padding: given.padding ?? origin.padding };
+  const name = named ?? origin.architecture;
+  if (name === undefined) {
+    throw new EfficientNetError('ERR_WEIGHTS_MISMATCH', "The checkpoint's shapes fit no known network: name it with architecture");
+  }
+  return buildNetwork(name, {
+    padding: given.padding ?? origin.padding,
+    batchNormEpsilon: given.batchNormEpsilon ?? origin.batchNormEpsilon,
+    classes: origin.classes,
+  });
+}
+
+/** A wrong guess shows in no accuracy figure, only in the logits, so it must not pass silently. */
+function warn(given: CheckedWeights, config: CheckpointConfig | undefined, origin: CheckpointSource): void {
+  const emit = (message: string): void => process.emitWarning(message, { type: 'EfficientNetWarning', code: 'EFFICIENTNET_SIMD_GUESS' });
+  for (const { message, option } of config?.notes ?? []) {
+    const decided = option === 'recipe' ? given.recipe : given.recipe?.[option];
+    if (decided === undefined) emit(`${message}; the option ${option === 'recipe' ? option : `recipe.${option}`} decides`);
+  }
+  if (origin.certain || (given.padding !== undefined && given.batchNormEpsilon !== undefined)) return;
+  if (origin.network !== undefined) {
+    if (given.padding !== undefined) return;
+    emit(`The file leaves open how the network pads other sizes of image than the one it was exported for: taking ${origin.padding} padding. Give padding, 'same' or 'symmetric'`);
+    return;
+  }
+  emit(
+    `timm's tensor names leave open how a network pads: taking ${origin.padding} padding and epsilon ${origin.batchNormEpsilon}. ` +
+      "Name the architecture as timm does, 'efficientnet_b0' or 'tf_efficientnet_b0', or give padding and batchNormEpsilon",
+  );
+}
