@@ -6,6 +6,7 @@ import { types } from 'node:util';
 
 import { checkBoolean, checkFinite, checkOneOf, checkOptions, checkString, invalidArgument } from './check.js';
 import type { CheckpointConfig } from './config/config.js';
+import { kerasConfig, type KerasReading } from './config/keras.js';
 import { applyConfig, readMetadata } from './config/metadata.js';
 import { EfficientNetError } from './errors.js';
 import { parseIntegrity } from './fetch/integrity.js';
@@ -47,6 +48,11 @@ export interface WeightsOptions {
   /** In place of what the checkpoint implies. */
   readonly padding?: Padding | undefined;
   readonly batchNormEpsilon?: number | undefined;
+  /**
+   * How the normalisation of Keras' B0 to B7 is read from bare weights, which do not say it: 'fixed', as
+   * TensorFlow 2.5 and later build the model, or 'legacy', as earlier versions did.
+   */
+  readonly keras?: KerasReading | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Told of a download's progress. */
   readonly onProgress?: ((progress: FetchProgress) => void) | undefined;
@@ -58,7 +64,7 @@ export interface WeightsOptions {
 
 /** The names of these options. */
 export const weightsOptions: readonly (keyof WeightsOptions)[] = [
-  'architecture', 'weights', 'file', 'integrity', 'recipe', 'labels', 'padding', 'batchNormEpsilon', 'signal',
+  'architecture', 'weights', 'file', 'integrity', 'recipe', 'labels', 'padding', 'batchNormEpsilon', 'keras', 'signal',
   'onProgress', 'offline', 'update',
 ];
 /** What the options ask for, checked. */
@@ -89,7 +95,7 @@ export function openBytes(given: CheckedWeights, bytes: Uint8Array): OpenedWeigh
 }
 
 function finish(given: CheckedWeights, checkpoint: Checkpoint, found: CheckpointConfig | undefined, consume: boolean): OpenedWeights {
-  const config = found ?? readMetadata(checkpoint.metadata);
+  const config = kerasConfig(checkpoint, given.keras) ?? found ?? readMetadata(checkpoint.metadata);
   const named = given.architecture ?? config?.architecture;
   const origin = { ...detectSource(checkpoint, named), ...conventionsOf(config) };
   const weights = mapWeights(checkpoint, networkOf(given, named, origin), { consume });
@@ -156,6 +162,7 @@ function checkCalls(o: Partial<WeightsOptions>): void {
 function checkConventions(o: Partial<WeightsOptions>) {
   return {
     padding: o.padding === undefined ? undefined : checkOneOf<Padding>('padding', o.padding, ['same', 'symmetric']),
+    keras: o.keras === undefined ? undefined : checkOneOf<KerasReading>('keras', o.keras, ['fixed', 'legacy']),
     batchNormEpsilon: o.batchNormEpsilon === undefined ? undefined : checkFinite('batchNormEpsilon', o.batchNormEpsilon, 0, 1),
   };
 }
@@ -215,8 +222,11 @@ function networkOf(given: CheckedWeights, named: string | undefined, origin: Che
 function warn(given: CheckedWeights, config: CheckpointConfig | undefined, origin: CheckpointSource): void {
   const emit = (message: string): void => process.emitWarning(message, { type: 'EfficientNetWarning', code: 'EFFICIENTNET_SIMD_GUESS' });
   for (const { message, option } of config?.notes ?? []) {
-    const decided = option === 'recipe' ? given.recipe : given.recipe?.[option];
-    if (decided === undefined) emit(`${message}; the option ${option === 'recipe' ? option : `recipe.${option}`} decides`);
+    // Given mean and deviation, no reading of them matters.
+    const isMoot = option === 'keras' && given.recipe?.mean !== undefined && given.recipe.std !== undefined;
+    const isTop = option === 'recipe' || option === 'keras';
+    const decided = isTop ? given[option] : given.recipe?.[option];
+    if (decided === undefined && !isMoot) emit(`${message}; the option ${isTop ? option : `recipe.${option}`} decides`);
   }
   if (origin.certain || (given.padding !== undefined && given.batchNormEpsilon !== undefined)) return;
   if (origin.network !== undefined) {

@@ -26,7 +26,7 @@ export interface CheckpointConfig {
 export interface ConfigNote {
   readonly message: string;
   /** The option of load that decides. */
-  readonly option: 'recipe' | keyof RecipeOptions;
+  readonly option: 'recipe' | 'keras' | keyof RecipeOptions;
 }
 
 export type Fields = Readonly<Record<string, unknown>>;

@@ -10,9 +10,11 @@ import { describeValue, invalidArgument } from '../check.js';
 import { EfficientNetError } from '../errors.js';
 import { invalidCheckpoint } from './bytes.js';
 import { looksLikeOnnx, readOnnx } from './onnx.js';
+import { looksLikeHdf5 } from './hdf5.js';
+import { isKerasEntry, readKerasArchive, readKerasHdf5 } from './keras.js';
 import { looksLikeSafetensors, readSafetensors } from './safetensors.js';
 import { assembleSafetensors, looksLikeSafetensorsIndex, readSafetensorsIndex } from './safetensors-index.js';
-import { looksLikeZip } from './zip.js';
+import { firstZipName, looksLikeZip } from './zip.js';
 import { assembleTfjsGraph, looksLikeJson, parseTfjsModel } from './tfjs-graph.js';
 import { looksLikeTflite, readTflite } from './tflite.js';
 import type { Checkpoint, CheckpointFormat } from './tensor.js';
@@ -24,7 +26,7 @@ const kSniffBytes = 512;
 
 /**
  * Reads a checkpoint: a path, a file URL, or a file's bytes (which must not change while the result
- * is in use). safetensors, PyTorch's format, or the model.json of a TensorFlow.js graph model,
+ * is in use). safetensors, PyTorch's and Keras' formats, or the model.json of a TensorFlow.js graph model,
  * whose shards are read from the same folder and nowhere else.
  *
  * Throws ERR_FILE for what cannot be read, ERR_INVALID_CHECKPOINT for a malformed or hostile file,
@@ -61,6 +63,8 @@ export function parseCheckpoint(source: Uint8Array): Checkpoint {
       return readOnnx(bytes);
     case 'tflite':
       return readTflite(bytes);
+    case 'keras':
+      return looksLikeZip(bytes) ? readKerasArchive(bytes) : readKerasHdf5(bytes);
     case 'tfjs-graph':
       throw new EfficientNetError(
         'ERR_UNSUPPORTED',
@@ -72,6 +76,7 @@ export function parseCheckpoint(source: Uint8Array): Checkpoint {
 /** Tells the format from the file's first bytes, or throws saying what they look like. */
 export function detectFormat(bytes: Uint8Array): CheckpointFormat {
   if (bytes.length === 0) throw invalidCheckpoint('The file is empty; expected a checkpoint');
+  if (looksLikeHdf5(bytes) || isKerasEntry(firstZipName(bytes))) return 'keras';
   if (looksLikeZip(bytes) || looksLikeTorchStream(bytes)) return 'torch';
   if (looksLikeSafetensors(bytes)) return 'safetensors';
   if (looksLikeJson(bytes)) return 'tfjs-graph';
@@ -88,9 +93,8 @@ export function detectFormat(bytes: Uint8Array): CheckpointFormat {
   throw invalidCheckpoint(`The file is of no known format: expected ${kExpected}`, 0);
 }
 
-const kExpected = "safetensors, PyTorch's format or a TensorFlow.js model.json";
+const kExpected = "safetensors, ONNX, TensorFlow Lite, PyTorch's or Keras' formats or a TensorFlow.js model.json";
 const foreign: readonly (readonly [pattern: RegExp, what: string])[] = [
-  [/^\x89HDF/, 'HDF5 (Keras)'],
   [/^\x1f\x8b/, 'compressed with gzip'],
   [/^7z\xbc\xaf/, 'a 7z archive'],
   [/^\x80[\x02-\x05]/, 'a bare pickle'],

@@ -12,7 +12,7 @@ export interface Tensor {
   readonly bytes: Uint8Array;
 }
 
-export type CheckpointFormat = 'safetensors' | 'torch' | 'tfjs-graph' | 'onnx' | 'tflite';
+export type CheckpointFormat = 'safetensors' | 'torch' | 'keras' | 'tfjs-graph' | 'onnx' | 'tflite';
 
 type NetworkActivation = 'none' | 'relu' | 'relu6' | 'swish' | 'sigmoid' | 'hard-swish' | 'hard-sigmoid';
 
@@ -68,6 +68,25 @@ export interface CheckpointNetwork {
   readonly inputShift: readonly [number, number, number];
 }
 
+/** scale * x + shift of a pixel x of 0 to 255, for red, green and blue. */
+export interface ChannelMap {
+  readonly scale: readonly [number, number, number];
+  readonly shift: readonly [number, number, number];
+}
+
+/** How the file's own layers prepare the image, as far as it says. */
+export interface CheckpointInput {
+  /** In pixels. */
+  readonly height?: number;
+  readonly width?: number;
+  /** What the stem sees. */
+  readonly map?: ChannelMap;
+  /** A second reading of the same file: that of Keras before its square-root quirk was made up for. */
+  readonly legacyMap?: ChannelMap;
+  /** A layer between image and stem that is not known, so that there is no map. */
+  readonly unknown?: string;
+}
+
 export interface Checkpoint {
   readonly format: CheckpointFormat;
   readonly tensors: ReadonlyMap<string, Tensor>;
@@ -75,4 +94,5 @@ export interface Checkpoint {
   readonly metadata: ReadonlyMap<string, string>;
   /** Of a file that holds operations and not just tensors, whose tensors then have this package's names. */
   readonly network?: CheckpointNetwork;
+  readonly input?: CheckpointInput;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Zip archives as PyTorch writes them: stored entries, one directly after the other, returned as views.
+// Zip archives as PyTorch and Keras write them: stored entries, one directly after the other, returned as views.
 // No general unzipper: nothing is inflated, and an archive in which the directory and the entries tell
 // two stories, or in which bytes belong to no entry, is refused rather than interpreted.
 
@@ -40,6 +40,13 @@ interface Directory {
 
 export function looksLikeZip(bytes: Uint8Array): boolean {
   return bytes.length >= 4 && new ByteReader(bytes).u32(0) === kLocalHeader;
+}
+
+/** The name of the archive's first file, from its first bytes; undefined where they do not hold it. */
+export function firstZipName(start: Uint8Array): string | undefined {
+  if (!looksLikeZip(start) || start.length < 30) return undefined;
+  const length = new ByteReader(start).u16(26);
+  return start.length < 30 + length ? undefined : Buffer.from(start.subarray(30, 30 + length)).toString('latin1');
 }
 
 /**
@@ -145,7 +152,7 @@ function readDirectoryEntry(
     throw invalidCheckpoint(`The zip entry ${quote(name)} has the flags 0x${flags.toString(16)}: encrypted or patched`, at + 8);
   }
   if (reader.u16(at + 10) !== 0) {
-    throw invalidCheckpoint(`The zip entry ${quote(name)} is compressed; expected stored entries, as torch.save writes them`, at + 10);
+    throw invalidCheckpoint(`The zip entry ${quote(name)} is compressed; expected stored entries, as PyTorch and Keras write them`, at + 10);
   }
   const narrow = [reader.u32(at + 24), reader.u32(at + 20), reader.u32(at + 42)];
   const wide = zip64Values(reader, at + 46 + nameLength, extraLength, narrow.filter((value) => value === kAbsent32).length);

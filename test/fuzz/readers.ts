@@ -6,6 +6,7 @@ import type { FuzzReader } from './reader.js';
 import { anyReaders } from './readers/any.js';
 import { configReaders } from './readers/config.js';
 import { graphReaders } from './readers/graphs.js';
+import { kerasReaders } from './readers/keras.js';
 import { safetensorsReaders } from './readers/safetensors.js';
 import { tfjsReaders } from './readers/tfjs.js';
 import { torchReaders } from './readers/torch.js';
@@ -13,6 +14,7 @@ import { torchReaders } from './readers/torch.js';
 export const readers: readonly FuzzReader[] = [
   ...safetensorsReaders,
   ...torchReaders,
+  ...kerasReaders,
   ...tfjsReaders,
   ...configReaders,
   ...graphReaders,

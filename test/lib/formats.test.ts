@@ -89,7 +89,7 @@ describe('readCheckpoint', () => {
       ['x', 'ERR_INVALID_CHECKPOINT', /of no known format: expected safetensors/],
       ['PK', 'ERR_INVALID_CHECKPOINT', /of no known format/],
       ['PK\x03\x04', 'ERR_INVALID_CHECKPOINT', /truncated/],
-      ['\x89HDF\r\n\x1a\n', 'ERR_UNSUPPORTED', /HDF5/],
+      ['\x89HDF\r\n\x1a\n', 'ERR_INVALID_CHECKPOINT', /truncated or damaged/],
       ['\x1f\x8b\x08', 'ERR_UNSUPPORTED', /gzip/],
       ['7z\xbc\xaf\x27\x1c', 'ERR_UNSUPPORTED', /7z/],
       ['\x80\x04N.', 'ERR_UNSUPPORTED', /bare pickle/],
