@@ -23,6 +23,8 @@ export interface FitOptions<Cost> {
   readonly proxy: (scaled: ScaledNetwork) => number;
   /** Shares above this count as too large: the next measurement of the same network may give more. */
   readonly most: number;
+  /** Where nothing else comes near the budget, shares up to this are taken all the same. */
+  readonly limit: number;
   /** A share that is good enough to stop at. */
   readonly enough: number;
 }
@@ -42,19 +44,19 @@ const MOST_CHECKS = 8;
 
 /** Finds the largest phi, in thousandths, whose cost fits: as measured twice, quickly and with care. */
 export async function fit<Cost>(options: FitOptions<Cost>): Promise<Fit<Cost>> {
-  const { formula, range, measure, most } = options;
+  const { formula, range, measure } = options;
   const start = Math.min(range.max, Math.max(range.min, 0));
   let bracket = new Bracket(options, (phi) => scaleBy(phi, formula), [await measure(scaleBy(start, formula), false)]);
   let checked: Trial<Cost> | undefined;
   for (let check = 0; check < MOST_CHECKS; check++) {
     await bracket.close();
     bracket = await finer(bracket, options);
-    const { low, high } = bracket;
+    const { low, high, most } = bracket;
     if (low === undefined) return { found: undefined, above: high };
     // The same network as before, and nothing between it and the next: no measurement changes that.
     if (checked !== undefined && sameShapes(checked.scaled, low.scaled) && checked.share <= most) return { found: checked, above: high };
     checked = await measure(bracket.fixed ? low.scaled : simplest(low.scaled, formula), true);
-    if (checked.share <= most && checked.share >= LEAST_SHARE) return { found: checked, above: high };
+    if (checked.share <= most && checked.share >= Math.min(options.enough, most - 0.08)) return { found: checked, above: high };
     bracket.correct(low, checked);
   }
   return { found: checked !== undefined && checked.share <= 1 ? checked : undefined, above: bracket.high };
@@ -71,7 +73,8 @@ async function finer<Cost>(bracket: Bracket<Cost>, options: FitOptions<Cost>): P
   // A disturbed measurement looks like a jump: with more care first.
   const confirmed = await options.measure(high.scaled, true);
   bracket.replace(confirmed);
-  if (confirmed.share <= options.most) {
+  if (confirmed.share <= options.limit) {
+    if (confirmed.share > bracket.most) bracket.most = options.limit;
     await bracket.close();
     return bracket;
   }
@@ -85,6 +88,8 @@ async function finer<Cost>(bracket: Bracket<Cost>, options: FitOptions<Cost>): P
 class Bracket<Cost> {
   /** Whether the resolution is held. */
   readonly fixed: boolean;
+  /** Shares above this are too large. */
+  most: number;
   readonly #options: FitOptions<Cost>;
   readonly #at: (phi: number) => ScaledNetwork;
   #trials: readonly Trial<Cost>[];
@@ -94,11 +99,12 @@ class Bracket<Cost> {
     this.#at = at;
     this.#trials = trials;
     this.fixed = fixed;
+    this.most = options.most;
   }
 
   get high(): Trial<Cost> | undefined {
     return this.#trials.reduce<Trial<Cost> | undefined>(
-      (best, trial) => (trial.share > this.#options.most && (best === undefined || trial.scaled.phi < best.scaled.phi) ? trial : best),
+      (best, trial) => (trial.share > this.most && (best === undefined || trial.scaled.phi < best.scaled.phi) ? trial : best),
       undefined,
     );
   }
