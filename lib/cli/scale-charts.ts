@@ -6,7 +6,7 @@ import type { FittedNetwork } from '../compound/fit-budget.js';
 import { publishedB0, publishedFamily, publishedMobileNets, publishedOthers, type PublishedScaling } from '../compound/published.js';
 import { receptiveField } from '../compound/receptive-field.js';
 import { checkFormula, scaleBy, type Formula, type ScaledNetwork } from '../compound/scale.js';
-import type { DimensionRow, FamilyRow } from '../compound/study.js';
+import type { DimensionRow, FamilyRow, MemberRow } from '../compound/study.js';
 import { formatPlain, formatSi, type Axis, type BarChart, type Point, type Series, type XyChart } from '../report/index.js';
 import type { ScaleFindings } from './scale-text.js';
 
@@ -116,6 +116,31 @@ export function speedChart(findings: ScaleFindings): XyChart {
       { name: 'the formula', line: 'solid', colour: 0, points: timesOf(findings, perSecond) },
       { name: 'published networks', colour: 1, points: familyTimes(findings, perSecond) },
     ],
+  };
+}
+
+/** Families as the chart groups them: by the beginning of the name. */
+const groups: readonly (readonly [name: string, beginning: RegExp])[] = [
+  ['EfficientNet', /^(b\d|l2)/],
+  ['Lite', /^lite/],
+  ['EdgeTPU', /^edgetpu/],
+  ['EfficientNetV2', /^v2/],
+  ['TinyNet', /^tinynet/],
+  ['MobileNetV2', /^mobilenetv2/],
+  ['MobileNetV3', /^mobilenetv3/],
+  ['MnasNet, FBNet, SPNASNet', /./],
+];
+
+export function memberChart(rows: readonly MemberRow[]): XyChart {
+  const groupOf = (name: string): number => groups.findIndex(([, beginning]) => beginning.test(name));
+  return {
+    title: 'Latency against work, every network known by name',
+    x: { title: 'MACs of one image', scale: 'log' },
+    y: { title: 'milliseconds for one image', scale: 'log', format: formatPlain },
+    series: groups.map(([name], i): Series => ({
+      name, colour: i,
+      points: rows.flatMap((row) => (groupOf(row.name) === i && row.measured !== undefined ? [{ x: row.macs, y: row.measured.milliseconds, label: row.name }] : [])),
+    })),
   };
 }
 

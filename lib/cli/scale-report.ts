@@ -9,7 +9,7 @@ import { paper, publishedB0, publishedFamily, publishedMobileNets, publishedOthe
 import type { Costed } from '../compound/study.js';
 import { badge, details, figure, formatPlain, formatSi, html, page, paragraphs, table, titledFigure, type Content, type Section, type Table, type TableColumn } from '../report/index.js';
 import {
-  accuracyByMacs, accuracyByParameters, budgetChart, dimensionGain, dimensionMemory, dimensionTimes, multiplierChart, parameterChart, receptiveFieldChart, speedChart, timeChart, workChart,
+  accuracyByMacs, accuracyByParameters, budgetChart, dimensionGain, dimensionMemory, dimensionTimes, memberChart, multiplierChart, parameterChart, receptiveFieldChart, speedChart, timeChart, workChart,
 } from './scale-charts.js';
 import { conditions, type ScaleFindings } from './scale-text.js';
 import { formatBytes, formatCount } from './terminal.js';
@@ -35,6 +35,7 @@ export function scaleReport(findings: ScaleFindings): string {
       ...(fitted === undefined ? [] : [budgetSection(fitted)]),
       formulaSection(findings),
       ...(timed.length > 1 ? [timeSection(findings)] : []),
+      ...(findings.members?.some(({ measured }) => measured !== undefined) === true ? [memberSection(findings)] : []),
       ...(formula.base.name === 'b0' ? [accuracySection(findings)] : []),
       ...(findings.dimensions === undefined ? [] : [dimensionSection(findings)]),
       receptiveSection(findings),
@@ -80,6 +81,19 @@ function timeSection(findings: ScaleFindings): Section {
       disturbed.length > 0 && paragraphs(`The machine was not quiet: ${disturbed.length} of the ${rows.length} networks were disturbed while they were measured (${disturbed[0]?.measured?.doubts[0] ?? ''}). Take these times with care.`),
       titledFigure(timeChart(findings), ['Median time of one image with made-up weights, which leaves the time as it is. ', here]),
       titledFigure(speedChart(findings), ['The same as work done in a second: what the hardware makes of the larger maps and wider layers. ', here]),
+    ],
+  };
+}
+
+function memberSection({ members = [] }: ScaleFindings): Section {
+  return {
+    title: 'Every network known by name',
+    content: [
+      figure(memberChart(members), ['Those of up to 5 GMACs, each at its own resolution. On a line from the lower left to the upper right lie networks of one speed: below it, more work is done in the time. ', here], 0.7),
+      details('Their numbers', table({
+        columns: ['name', 'pixels', 'parameters', 'MACs', 'ms here', 'memory here'].map((title, i) => ({ title, align: i === 0 ? ('left' as const) : ('right' as const) })),
+        rows: members.map((row) => [row.name, String(row.network.resolution), formatCount(row.parameters), formatCount(row.macs), time(row), memory(row)]),
+      })),
     ],
   };
 }

@@ -7,7 +7,7 @@ import type { Meter } from '../compound/meter.js';
 import { paper, publishedFamily } from '../compound/published.js';
 import { constraintProduct } from '../compound/constraint.js';
 import type { Formula } from '../compound/scale.js';
-import type { Costed, DimensionRow, FamilyRow, PhiRow } from '../compound/study.js';
+import type { Costed, DimensionRow, FamilyRow, MemberRow, PhiRow } from '../compound/study.js';
 import { formatPlain, terminalChart, type XyChart } from '../report/index.js';
 import { formatBytes, formatCount, type Column, type Terminal } from './terminal.js';
 
@@ -20,6 +20,8 @@ export interface ScaleFindings {
   readonly phis: readonly PhiRow[] | undefined;
   readonly dimensions: readonly DimensionRow[] | undefined;
   readonly family: readonly FamilyRow[] | undefined;
+  /** Networks by name, with what they cost. */
+  readonly members: readonly MemberRow[] | undefined;
   /** The command that would find the same. */
   readonly command: string;
   /** The options of the formula, for another command. */
@@ -29,9 +31,14 @@ export interface ScaleFindings {
 const right = (title: string): Column => ({ title, align: 'right' });
 
 export function showScale(findings: ScaleFindings, terminal: Terminal): void {
-  const { fitted, phis, dimensions, family } = findings;
+  const { fitted, phis, dimensions, family, members } = findings;
   if (fitted !== undefined) {
     showFitted(findings, fitted, terminal);
+    return;
+  }
+  if (members !== undefined && phis === undefined) {
+    if (findings.meter !== undefined) terminal.out(conditionsLine(findings.meter, terminal));
+    showMembers(members, terminal);
     return;
   }
   showHeading(findings, terminal);
@@ -39,6 +46,7 @@ export function showScale(findings: ScaleFindings, terminal: Terminal): void {
     phis !== undefined && (() => showPhis(phis, terminal)),
     family !== undefined && (() => showFamily(family, terminal)),
     dimensions !== undefined && (() => showDimensions(dimensions, terminal)),
+    members !== undefined && (() => showMembers(members, terminal)),
   ];
   for (const part of parts) {
     if (part === false) continue;
@@ -53,7 +61,11 @@ function showHeading({ formula, meter }: ScaleFindings, terminal: Terminal): voi
     `${terminal.bold(`${base.name} scaled by phi`)}  depth ${alpha}^phi, width ${beta}^phi, resolution ${gamma}^phi; ` +
       `one step multiplies the work by about ${constraintProduct(formula).toFixed(3)}`,
   );
-  if (meter !== undefined) terminal.out(terminal.dim(`measured here: ${conditions(meter)}, made-up weights, one image, median`));
+  if (meter !== undefined) terminal.out(conditionsLine(meter, terminal));
+}
+
+function conditionsLine(meter: Meter, terminal: Terminal): string {
+  return terminal.dim(`measured here: ${conditions(meter)}, made-up weights, one image, median`);
 }
 
 export function conditions({ threads, isa }: Pick<Meter, 'threads' | 'isa'>): string {
@@ -114,6 +126,20 @@ function showFamily(rows: readonly FamilyRow[], terminal: Terminal): void {
   terminal.out(terminal.dim(`top-1 on ImageNet in per cent: ${paper}, Table 2`));
 }
 
+/** Fastest first. */
+function showMembers(rows: readonly MemberRow[], terminal: Terminal): void {
+  const { columns, cells } = measuredColumns(rows);
+  const time = ({ measured, macs }: MemberRow): number => measured?.milliseconds ?? macs;
+  terminal.table(
+    [{ title: 'name' }, right('pixels'), right('parameters'), right('MACs'), ...columns, ...(columns.length > 0 ? [right('GMAC/s')] : [])],
+    [...rows].sort((a, b) => time(a) - time(b)).map((row) => [
+      row.name, String(row.network.resolution), formatCount(row.parameters), formatCount(row.macs), ...cells(row),
+      ...(columns.length > 0 ? [row.measured === undefined ? '-' : (row.macs / row.measured.milliseconds / 1e6).toFixed(1)] : []),
+    ]),
+  );
+  showDoubts(rows, terminal);
+}
+
 function showDimensions(rows: readonly DimensionRow[], terminal: Terminal): void {
   const { columns, cells } = measuredColumns(rows);
   terminal.out('Larger in one dimension, or in all three, at equal MACs');
@@ -167,7 +193,7 @@ const costJson = ({ measured, error }: Costed): object => ({
 });
 
 /** The one value that --json prints. */
-export function scaleJson({ formula, meter, fitted, phis, dimensions, family }: ScaleFindings): object {
+export function scaleJson({ formula, meter, fitted, phis, dimensions, family, members }: ScaleFindings): object {
   const { alpha, beta, gamma, base } = formula;
   const conditionsJson = meter === undefined ? {} : { isa: meter.isa, threads: meter.threads };
   if (fitted !== undefined) {
@@ -193,6 +219,9 @@ export function scaleJson({ formula, meter, fitted, phis, dimensions, family }: 
             published: row.published === undefined ? null : { setting: row.published.setting, macs: row.published.macs, top1: row.published.top1, source: `${paper}, Table 7` },
           })),
         }),
+    ...(members === undefined
+      ? {}
+      : { members: members.map((row) => ({ name: row.name, network: shapeJson(row.network), macs: row.macs, parameters: row.parameters, ...costJson(row) })) }),
     ...(family === undefined
       ? {}
       : {

@@ -3,6 +3,7 @@
 // beside them, and the largest that fits a budget. Reads the options; lib/compound computes and
 // measures, scale-text.ts and scale-report.ts show.
 
+import { architectures } from '../architectures.js';
 import { writeAtomic } from '../cache.js';
 import type { BudgetKind, FittedNetwork } from '../compound/fit-budget.js';
 import type { Meter } from '../compound/meter.js';
@@ -21,7 +22,7 @@ const MOST_THREADS = 1024;
 const ISAS = ['scalar', 'avx2', 'avx512', 'neon'] as const;
 /** From half the work of the base to eight times it. */
 const DEFAULT_PHIS = [-1, -0.5, 0, 0.5, 1, 1.5, 2, 2.5, 3];
-/** Milliseconds times this is what the rest of a report may measure: it should not take minutes. */
+/** Larger named networks are not measured: a report should not take many minutes. */
 const LARGEST_FAMILY_MACS = 5e9;
 
 const budgets: Readonly<Record<string, BudgetKind>> = {
@@ -45,7 +46,7 @@ export const scale: Command = {
     'budget-macs': { value: 'N', help: 'the same for multiply-accumulates, as 1.8e9 or 1.8G' },
     'budget-parameters': { value: 'N', help: 'the same for parameters, as 20M' },
     'budget-memory': { value: 'N', help: 'the same for weights and activations in memory, as 64MB or 64MiB' },
-    family: { help: 'with a budget: choose among the published networks in place of phi' },
+    family: { help: 'every network known by name, up to 5 GMACs; with a budget, choose among b0 to b8 and l2 in place of phi' },
     macs: { value: 'N', help: 'with --dimension: the MACs of all of them (default 1.8G, as in the paper)' },
     base: { value: 'NAME', help: 'the network at phi 0 (default b0)' },
     ...formulaOptions,
@@ -60,6 +61,7 @@ export const scale: Command = {
     'scale --budget-memory 64MB --family',
     'scale --dimension all',
     'scale --table --json',
+    'scale --family',
     'scale --html scaling.html',
   ],
   async run(values, terminal) {
@@ -76,7 +78,7 @@ export const scale: Command = {
     if (values.has('json')) terminal.json(scaleJson(findings));
     else showScale(findings, terminal);
     if (target !== undefined && !values.has('json')) terminal.out(`\nreport: ${printable(target)}`);
-    const failures = [...(findings.phis ?? []), ...(findings.dimensions ?? [])].filter(({ error }) => error !== undefined);
+    const failures = [...(findings.phis ?? []), ...(findings.dimensions ?? []), ...(findings.members ?? [])].filter(({ error }) => error !== undefined);
     for (const { error } of failures) terminal.error(error ?? '');
     return failures.length > 0 ? 1 : 0;
   },
@@ -95,11 +97,9 @@ function readRequest(values: Values): Request {
   const chosen = Object.keys(budgets).filter((name) => values.has(name));
   if (chosen.length > 1) throw new UsageError(`Give one budget, not ${chosen.map((name) => `--${name}`).join(' and ')}`);
   const [option] = chosen;
-  const ways = [option === undefined ? '' : `--${option}`, ...['phi', 'dimension', 'table'].filter((name) => values.has(name)).map((name) => `--${name}`)].filter(Boolean);
+  const ways = [option === undefined ? '' : `--${option}`, ...['phi', 'dimension', 'table', ...(option === undefined ? ['family'] : [])].filter((name) => values.has(name)).map((name) => `--${name}`)].filter(Boolean);
   if (ways.length > 1) throw new UsageError(`Give one of ${ways.join(' and ')}`);
-  for (const [name, needs] of [['family', option], ['macs', values.text('dimension')]] as const) {
-    if (values.has(name) && needs === undefined) throw new UsageError(`--${name} needs ${name === 'macs' ? '--dimension' : 'a budget'}`);
-  }
+  if (values.has('macs') && !values.has('dimension')) throw new UsageError('--macs needs --dimension');
   if (values.has('no-measure') && option !== undefined) throw new UsageError(`--${option} is measured: leave out --no-measure`);
   const which = values.choices('dimension', [...dimensions, 'all'] as const);
   const limit = option === undefined ? undefined : values.amount(option);
@@ -126,14 +126,15 @@ async function gather(request: Request, values: Values, terminal: Terminal): Pro
     const study = new Study(formula, meter, (name, done, total) => activity.update(`Measuring ${name}`, done / total));
     const report = values.has('html');
     const fitted = budget === undefined || meter === undefined ? undefined : await fitWith(request, budget, meter, values, activity);
-    const alone = budget === undefined && request.dimensions === undefined && !request.table;
+    const members = budget === undefined && values.has('family') ? await study.members(Object.keys(architectures), LARGEST_FAMILY_MACS) : undefined;
+    const alone = budget === undefined && request.dimensions === undefined && !request.table && members === undefined;
     const phis = request.phis !== undefined || alone || report ? await study.phis(request.phis ?? DEFAULT_PHIS) : undefined;
     const base = scaleBy(0, formula);
     const dimensionRows =
       request.dimensions !== undefined || (report && base.macs < paperTarget) ? await study.dimensions(request.dimensions ?? dimensions, request.macs) : undefined;
     const most = Math.min(LARGEST_FAMILY_MACS, 1.1 * Math.max(0, ...(phis ?? []).map(({ scaled }) => scaled.macs)));
     const family = report ? await study.family(most) : request.table ? await new Study(formula, undefined).family(0) : undefined;
-    return { formula, meter, fitted, phis, dimensions: dimensionRows, family, command: commandLine(values), formulaArguments: formulaArguments(values) };
+    return { formula, meter, fitted, phis, dimensions: dimensionRows, family, members, command: commandLine(values), formulaArguments: formulaArguments(values) };
   } finally {
     activity.end();
   }

@@ -39,9 +39,10 @@ const plans = {
   long: { seconds: 1.5, fewest: 25, limitSeconds: 15 },
 } as const;
 
-/** Runs whose middle half spreads over more of the median than this are repeated. */
-const RESTLESS = 0.08;
+/** A disturbed measurement is repeated, up to this many times in all. */
 const MOST_ATTEMPTS = 3;
+/** Milliseconds after which no further one is begun: large networks take long enough once. */
+const LONGEST_ATTEMPTS = 5000;
 
 /** Measures on this machine; the instruction set and threads that a model would use unless given. */
 export function machineMeter({ threads, isa }: { readonly threads?: number | undefined; readonly isa?: Isa | undefined }): Meter {
@@ -64,24 +65,28 @@ async function measure(network: Network, options: { readonly threads: number; re
       subject.run();
       return { milliseconds: NaN, memory: memoryOf(subject), spread: NaN, runs: 1, doubts: [] };
     }
-    const runs = [await sample(subject.run, plans[effort], () => signal?.throwIfAborted())];
+    const end = performance.now() + LONGEST_ATTEMPTS;
+    const attempts = [await attempt(subject, effort, signal)];
     // Whatever disturbs makes it slower, never faster: the best of the attempts is the network's own time.
-    while (runs.length < MOST_ATTEMPTS && runs.every(({ milliseconds }) => relativeSpread(milliseconds) > RESTLESS)) {
-      runs.push(await sample(subject.run, plans[effort], () => signal?.throwIfAborted()));
-    }
-    signal?.throwIfAborted();
-    const best = runs.reduce((a, b) => (median(b.milliseconds) < median(a.milliseconds) ? b : a));
-    const { milliseconds } = best;
-    return {
-      milliseconds: median(milliseconds),
-      memory: memoryOf(subject),
-      spread: relativeSpread(milliseconds),
-      runs: milliseconds.length,
-      doubts: [...judgeSamples(milliseconds), ...judgeUsage(best)].filter((doubt) => doubt !== undefined),
-    };
+    while (attempts.length < MOST_ATTEMPTS && performance.now() < end && attempts.every(({ doubts }) => doubts.length > 0)) attempts.push(await attempt(subject, effort, signal));
+    const undisturbed = attempts.filter(({ doubts }) => doubts.length === 0);
+    return (undisturbed.length > 0 ? undisturbed : attempts).reduce((a, b) => (b.milliseconds < a.milliseconds ? b : a));
   } finally {
     await subject.close();
   }
+}
+
+async function attempt(subject: Subject, effort: 'short' | 'long', signal?: AbortSignal): Promise<Measured> {
+  const samples = await sample(subject.run, plans[effort], () => signal?.throwIfAborted());
+  signal?.throwIfAborted();
+  const { milliseconds } = samples;
+  return {
+    milliseconds: median(milliseconds),
+    memory: memoryOf(subject),
+    spread: relativeSpread(milliseconds),
+    runs: milliseconds.length,
+    doubts: [...judgeSamples(milliseconds), ...judgeUsage(samples)].filter((doubt) => doubt !== undefined),
+  };
 }
 
 function memoryOf(subject: Subject): number {

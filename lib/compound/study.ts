@@ -2,8 +2,9 @@
 // What the command `scale` shows: networks with what they cost here, the published ones beside them.
 // Measures through a meter and keeps what succeeded; prints nothing.
 
+import { describe } from '../describe.js';
 import { EfficientNetError } from '../errors.js';
-import type { Network } from '../network.js';
+import { buildNetwork, type Network } from '../network.js';
 import { dimensionNetworks, type DimensionNetwork } from './dimensions.js';
 import { familyBesideFormula, type FamilyMember } from './family.js';
 import type { Measured, Meter } from './meter.js';
@@ -19,6 +20,14 @@ export interface Costed {
 export type PhiRow = Costed & { readonly scaled: ScaledNetwork };
 export type FamilyRow = Costed & FamilyMember;
 export type DimensionRow = Costed & DimensionNetwork;
+
+/** A network by its name. */
+export interface MemberRow extends Costed {
+  readonly name: string;
+  readonly network: Network;
+  readonly parameters: number;
+  readonly macs: number;
+}
 
 /** Told which network is being measured, and how many of how many are done. */
 export type StudyProgress = (name: string, done: number, total: number) => void;
@@ -47,6 +56,16 @@ export class Study {
   /** Members of more MACs than `most` are counted but not measured. */
   family(most: number): Promise<readonly FamilyRow[]> {
     return this.#costs(familyBesideFormula(this.formula), ({ network, macs }) => (macs <= most ? network : undefined));
+  }
+
+  /** Networks by name, at their own resolutions; those of more MACs than `most` are left out. */
+  members(names: readonly string[], most: number): Promise<readonly MemberRow[]> {
+    const rows = names.map((name) => {
+      const network = buildNetwork(name);
+      const { parameters, macs } = describe(network);
+      return { name, network, parameters, macs };
+    });
+    return this.#costs(rows.filter(({ macs }) => macs <= most).sort((a, b) => a.macs - b.macs), ({ network }) => network);
   }
 
   async #costs<Row extends object>(rows: readonly Row[], networkOf: (row: Row) => Network | undefined): Promise<readonly (Row & Costed)[]> {

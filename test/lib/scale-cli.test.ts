@@ -47,6 +47,7 @@ describe('cli scale, usage', () => {
     ['scale --budget-ms 5 --phi 1', 'one of --budget-ms and --phi'],
     ['scale --table --dimension all', 'one of --dimension and --table'],
     ['scale --macs 1G', '--macs needs --dimension'],
+    ['scale --family --table', 'one of --table and --family'],
     ['scale --budget-ms 5 --no-measure', 'leave out --no-measure'],
     ['scale --budge-ms 5', 'did you mean --budget-ms?'],
     ['scale --alpha 1,2', '--alpha expects one number'],
@@ -131,6 +132,13 @@ describe('cli scale, counted', () => {
     assert.match(dimensions[1]?.published?.source ?? '', /Table 7/);
     const other = (await json('scale --base mobilenetv2-100 --dimension width --no-measure')) as { dimensions: { published: object | null }[] };
     assert.ok(other.dimensions.every(({ published }) => published === null));
+  });
+
+  it('shows every network known by name', async () => {
+    const { members } = (await json('scale --family --no-measure')) as { members: { name: string; macs: number }[] };
+    assert.ok(members.length >= 45, String(members.length));
+    assert.ok(members.some(({ name }) => name === 'v2-b0') && members.every(({ macs }) => macs <= 5e9));
+    assert.match((await call('scale --family --no-measure')).out, /\nb0 +224 +5,288,548 +385,814,752\n/);
   });
 
   it('shows one network by phi', async () => {
