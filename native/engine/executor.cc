@@ -20,25 +20,11 @@ constexpr size_t kStepsPerBlock = 4;
 
 void executor::impl::run_stem(const input_image& image) {
   const plan& p = current;
-  const packed_matrix& m = net().stem;
-  gemm_args g = matrix_args(m, net().stem_act);
-  store_to(g, p.stem_out, at(p.stem_out_at));
-  g.segments = 3;
-  g.segment_length = g.last_segment_length = 9;
-  g.segment_stride = image.row_stride();
-  g.dst_rows = {p.stem_out.width, 0};
-  const float* first = image.row(0) - p.stem_rows.before * image.row_stride() - 3 * p.stem_columns.before;
-  const cuts rows(p.stem_out.height, p.stem_out.height, wanted());
-  pool->parallel_for(rows.pieces, [&, g](int item) {
-    if (item == 0) clear_border(p.stem_out, at(p.stem_out_at), 0, p.stem_out.blocks);
-    gemm_args part = g;
-    part.pixel_end = p.stem_out.width;
-    for (int y = rows.cut(item); y < rows.cut(item + 1); ++y) {
-      part.src = first + 2 * y * image.row_stride();
-      part.dst = g.dst + y * p.stem_out.row();
-      table().stem_k3s2.fn(part);
-    }
-  });
+  conv_args c = conv_layer(net().stem, net().stem_act);
+  c.src = image.row(0) - p.stem_rows.before * image.row_stride() - 3 * p.stem_columns.before;
+  c.src_row = image.row_stride();
+  c.channels = 3;
+  convolve(c, net().stem, p.stem_out, at(p.stem_out_at));
   clock.lap(-1, "stem");
 }
 

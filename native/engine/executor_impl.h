@@ -49,6 +49,8 @@ struct executor::impl {
   void store_to(gemm_args& g, const map& dst, float* dst_at) const;
   void pointwise(gemm_args g, const packed_matrix& m, const map& dst, float* dst_at);
   void project(const packed_matrix& m, const float* weights, const map& src, const float* residual_scale, const block_plan& p);
+  conv_args conv_layer(const packed_conv& conv, activation act) const;
+  void convolve(conv_args c, const packed_conv& conv, const map& dst, float* dst_at);
   void dense(const packed_matrix& m, const float* src, float* dst, activation act);
 
   // mbconv.cc
@@ -60,7 +62,6 @@ struct executor::impl {
 
   // fused.cc
   void run_block(int index, const packed_fused& b, const block_plan& p);
-  void convolve(const packed_fused& b, const block_plan& p, const map& dst, float* dst_at);
 
   // executor.cc
   void run_stem(const input_image& image);

@@ -98,6 +98,47 @@ void executor::impl::project(const packed_matrix& m, const float* weights, const
   pointwise(g, m, p.out, at(p.out_at));
 }
 
+conv_args executor::impl::conv_layer(const packed_conv& conv, activation act) const {
+  conv_args c;
+  c.kernel = conv.kernel;
+  c.weights = net().at(conv.matrix.weights);
+  c.panel_stride = conv.matrix.layout.stride();
+  c.panel_vectors = conv.matrix.layout.panel_vectors;
+  c.bias = net().at(conv.matrix.bias);
+  c.vectors = conv.matrix.layout.vectors;
+  c.half = conv.matrix.layout.half;
+  c.act = act;
+  return c;
+}
+
+// Rows are cut so that the source of a piece stays in the second-level cache while all panels pass over
+// it, and further for the threads as long as every piece has enough pixels to be worth a pass of the
+// weights; then panels are cut.
+void executor::impl::convolve(conv_args c, const packed_conv& conv, const map& dst, float* dst_at) {
+  c.dst = dst_at + dst.inside();
+  c.dst_plane = dst.plane();
+  c.dst_row = dst.row();
+  c.out_width = dst.width;
+  constexpr int kLeastPixels = 128;
+  const panels& layout = conv.matrix.layout;
+  const size_t source_row = size_t(div_up(c.channels, table().lanes)) * size_t(c.src_row) * size_t(conv.stride);
+  const cuts rows(dst.height, int(source_budget / source_row), std::min(wanted(), dst.pixels() / kLeastPixels));
+  const cuts panel(layout.count(), layout.count(), div_up(wanted(), rows.pieces));
+  pool->parallel_for(rows.pieces * panel.pieces, [&, c](int item) {
+    conv_args part = c;
+    const int row = item / panel.pieces, group = item % panel.pieces;
+    part.row_begin = rows.cut(row);
+    part.row_end = rows.cut(row + 1);
+    part.panel_begin = panel.cut(group);
+    part.panel_end = panel.cut(group + 1);
+    if (row == 0) {
+      const int end = part.panel_end == layout.count() ? dst.blocks : part.panel_end * layout.panel_vectors;
+      clear_border(dst, dst_at, part.panel_begin * layout.panel_vectors, end);
+    }
+    conv.fn(part);
+  });
+}
+
 void executor::impl::dense(const packed_matrix& m, const float* src, float* dst, activation act) {
   gemv_args g;
   g.src = src;

@@ -22,13 +22,6 @@ const named<depthwise_fn>& depthwise_kernel(const kernel_table& t, int kernel, i
 
 const named<conv_fn>& conv_kernel(const kernel_table& t, int stride) { return stride == 1 ? t.conv_s1 : t.conv_s2; }
 
-// Panels of two vectors, and of three where that leaves no vector alone: 3 = 3, 5 = 3 + 2. On Zen 4
-// three give AVX2 104 GFLOP/s for 24 channels against 100, and for even counts both are equal.
-int conv_panel_vectors(const kernel_table& t, int n) {
-  const int vectors = div_up(n, t.lanes), wanted = vectors % 2 == 0 ? 2 : 3;
-  return wanted < t.conv_vectors ? wanted : t.conv_vectors;
-}
-
 // Walks the network twice with the same code: the first time, without memory, it only counts.
 // `carried_` is by what the values of the maps differ from the network's own at this point: an
 // activation in the kernels' form wants its argument times `before` and leaves its result times `after`.
@@ -37,8 +30,13 @@ class packer {
   packer(const kernel_table& table, float* memory) : table_(table), memory_(memory) {}
   size_t used() const { return used_; }
 
-  packed_matrix stem(const stem_block& s, activation* act) {
-    return taps(s.weights, s.bias, s.out, s.in, s.kernel, s.in, table_.gemm_vectors, table_.gemm_halves, s.act, act);
+  packed_conv stem(const stem_block& s, activation* act) {
+    packed_conv p;
+    p.kernel = s.kernel;
+    p.stride = s.stride;
+    p.fn = table_.stem_k3s2.fn;
+    p.matrix = taps(s.weights, s.bias, s.out, s.in, s.kernel, s.in, table_.gemm_halves, s.act, act);
+    return p;
   }
 
   packed_mbconv block(const mbconv_block& b) {
@@ -116,23 +114,22 @@ class packer {
   }
 
   // The taps of each output in the order in which a kernel meets them, then as any matrix.
-  packed_matrix taps(const floats& weights, const floats& bias, int n, int in, int kernel, int lanes, int panel_vectors,
-                     bool halves, activation act, activation* to) {
+  packed_matrix taps(const floats& weights, const floats& bias, int n, int in, int kernel, int lanes, bool halves,
+                     activation act, activation* to) {
     std::vector<float> interleaved;
     if (memory_ != nullptr) {
       interleaved.resize(weights.size);
       interleave_taps(weights.data, n, in, kernel, lanes, interleaved.data());
     }
     return matrix({interleaved.data(), interleaved.size()}, bias, n,
-                  make_panels(in * kernel * kernel, n, table_.lanes, panel_vectors, halves), pass(act, to));
+                  make_conv_panels(in * kernel * kernel, n, table_.lanes, table_.conv_vectors, halves), pass(act, to));
   }
   packed_conv conv(const fused_block& b, activation* to) {
     packed_conv p;
     p.kernel = b.kernel;
     p.stride = b.stride;
     p.fn = conv_kernel(table_, b.stride).fn;
-    p.matrix = taps(b.conv_weights, b.conv_bias, b.expanded, b.in, b.kernel, table_.lanes,
-                    conv_panel_vectors(table_, b.expanded), false, b.act, to);
+    p.matrix = taps(b.conv_weights, b.conv_bias, b.expanded, b.in, b.kernel, table_.lanes, false, b.act, to);
     return p;
   }
   packed_depthwise depthwise(const mbconv_block& b, activation* to) {

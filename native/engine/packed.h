@@ -67,7 +67,7 @@ struct model::impl {
   const kernel_table* table = nullptr;
   padding pad = padding::symmetric;
   activation stem_act;
-  packed_matrix stem;
+  packed_conv stem;
   std::vector<packed_block> blocks;
   packed_head head;
   aligned_buffer arena;

@@ -111,7 +111,7 @@ plan make_plan(const model::impl& m, const machine& on, int height, int width) {
   p.width = width;
   p.stem_rows = make_window(height, 3, 2, m.pad);
   p.stem_columns = make_window(width, 3, 2, m.pad);
-  p.stem_out = input_of(m, 0, make_map(m.stem.n, p.stem_rows.out, p.stem_columns.out, lanes));
+  p.stem_out = input_of(m, 0, make_map(m.stem.matrix.n, p.stem_rows.out, p.stem_columns.out, lanes));
   regions r;
   grow(r.turn[0], p.stem_out.floats());
   map at = p.stem_out;

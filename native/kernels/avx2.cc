@@ -17,7 +17,8 @@ namespace effnet {
 namespace {
 
 using tiles = gemm_tiles<6, 2, false>;
-using dense_tiles = conv_tiles<14, 6, 4>;
+using dense_tiles = conv_tiles<false, 14, 6, 4>;
+using stem_tiles = conv_tiles<tiles::kHalves, 14, 6, 4>;
 constexpr int kSegment = 7;
 
 }  // namespace
@@ -32,15 +33,15 @@ extern constexpr kernel_table kAvx2 = {
     kGemvVectors,
     dense_tiles::kVectors,
     {"gemm_f32_6x16_avx2", gemm<tiles, f32v::kLanes>},
-    {"stem_f32_k3s2_avx2", gemm<tiles, 6>},
+    {"stem_f32_k3s2_avx2", conv<stem_tiles, 2, 3>},
     {"depthwise_f32_k3s1_avx2", depthwise<3, 1, kSegment>},
     {"depthwise_f32_k3s2_avx2", depthwise<3, 2, kSegment>},
     {"depthwise_f32_k5s1_avx2", depthwise<5, 1, kSegment>},
     {"depthwise_f32_k5s2_avx2", depthwise<5, 2, kSegment>},
     {"depthwise_f32_s1_avx2", depthwise_any<1>},
     {"depthwise_f32_s2_avx2", depthwise_any<2>},
-    {"conv_f32_s1_avx2", conv<dense_tiles, 1>},
-    {"conv_f32_s2_avx2", conv<dense_tiles, 2>},
+    {"conv_f32_s1_avx2", conv<dense_tiles, 1, f32v::kLanes>},
+    {"conv_f32_s2_avx2", conv<dense_tiles, 2, f32v::kLanes>},
     {"gemv_f32_avx2", gemv},
     {"mean_f32_avx2", mean},
     {"gate_weights_f32_avx2", gate_weights},

@@ -17,7 +17,8 @@ namespace effnet {
 namespace {
 
 using tiles = gemm_tiles<14, 2, true>;
-using dense_tiles = conv_tiles<14, 14, 9>;
+using dense_tiles = conv_tiles<false, 14, 14, 9>;
+using stem_tiles = conv_tiles<tiles::kHalves, 14, 14, 9>;
 constexpr int kSegment = 14;
 
 }  // namespace
@@ -32,15 +33,15 @@ extern constexpr kernel_table kAvx512 = {
     kGemvVectors,
     dense_tiles::kVectors,
     {"gemm_f32_14x32_avx512", gemm<tiles, f32v::kLanes>},
-    {"stem_f32_k3s2_avx512", gemm<tiles, 6>},
+    {"stem_f32_k3s2_avx512", conv<stem_tiles, 2, 3>},
     {"depthwise_f32_k3s1_avx512", depthwise<3, 1, kSegment>},
     {"depthwise_f32_k3s2_avx512", depthwise<3, 2, kSegment>},
     {"depthwise_f32_k5s1_avx512", depthwise<5, 1, kSegment>},
     {"depthwise_f32_k5s2_avx512", depthwise<5, 2, kSegment>},
     {"depthwise_f32_s1_avx512", depthwise_any<1>},
     {"depthwise_f32_s2_avx512", depthwise_any<2>},
-    {"conv_f32_s1_avx512", conv<dense_tiles, 1>},
-    {"conv_f32_s2_avx512", conv<dense_tiles, 2>},
+    {"conv_f32_s1_avx512", conv<dense_tiles, 1, f32v::kLanes>},
+    {"conv_f32_s2_avx512", conv<dense_tiles, 2, f32v::kLanes>},
     {"gemv_f32_avx512", gemv},
     {"mean_f32_avx512", mean},
     {"gate_weights_f32_avx512", gate_weights},

@@ -3,17 +3,18 @@
 // each instruction set after its vector header.
 //
 // A matrix product like gemm.inl, whose k runs over channel blocks, kernel rows, kernel columns and the
-// lanes of a block. Neighbouring columns follow each other, so a full block is one run of
-// kernel * L floats for each kernel row:
+// channels of a block. C channels lie together: the L of a map's block, or the 3 of an interleaved image.
+// Neighbouring columns follow each other, so a full block is one run of kernel * C floats for each kernel
+// row:
 //
-//   source row      | L floats of x | x + 1 | x + 2 | x + 3 ...
+//   source row      | C floats of x | x + 1 | x + 2 | x + 3 ...
 //   output x        |<------- one run ------>|
-//   output x + 1            |<------- one run ------>|             (PS floats further, PS = stride * L)
+//   output x + 1            |<------- one run ------>|             (PS floats further, PS = stride * C)
 //
 // The last block, where it is not full, takes a run per column. A tile is MR neighbouring outputs of one
-// row by NV vectors, all in registers. As hundreds of multiply-adds stand behind every output, the tile
-// goes through memory to the code that finishes it, which then exists once: only the loop of a tile is
-// written out for every MR and NV.
+// row by NV vectors, all in registers; with half a vector after them, two outputs share one accumulator
+// there. Tiles leave plain sums in the destination; activation and residual follow row by row, in code that
+// exists once, so that only the loop over k is written out for every size of tile.
 #pragma once
 
 #include "kernels/kernels.h"
@@ -23,11 +24,17 @@ namespace effnet {
 namespace {
 
 // The tallest tiles of 1, 2, ... vectors; the accumulators, a row of weights and one broadcast must fit
-// the registers.
-template <int... Rows>
+// the registers. In tiles that end in half a vector two broadcasts and their blend do as well.
+template <bool Halves, int... Rows>
 struct conv_tiles {
+  static constexpr bool kHalves = Halves;
   static constexpr int kVectors = sizeof...(Rows);
   static constexpr int kRows[kVectors] = {Rows...};
+  static constexpr int rows(int vectors, bool half) {
+    int most = kRows[vectors - 1];
+    while (half && most * vectors + (most + 1) / 2 + vectors + 4 > f32v::kRegisters) --most;
+    return most;
+  }
   static constexpr int tallest() {
     int most = 0;
     for (int rows : kRows) most = rows > most ? rows : most;
@@ -35,98 +42,138 @@ struct conv_tiles {
   }
 };
 
-template <int MR, int NV, int PS>
-EFFNET_INLINE const float* multiply_run(const float* src, int length, const float* weights, f32v (&acc)[MR][NV]) {
+// v[i][j]: output i, vector j. Half: h[p] holds the half vector after them for outputs 2p (lower lanes)
+// and 2p + 1 (upper lanes).
+template <int MR, int NV, bool Half>
+struct conv_sums {
+  static constexpr int kPairs = Half ? (MR + 1) / 2 : 0;
+  f32v v[MR][NV];
+  f32v h[Half ? kPairs : 1];
+};
+
+template <int MR, int NV, bool Half, int PS>
+EFFNET_INLINE const float* multiply_run(const float* src, int length, const float* weights, conv_sums<MR, NV, Half>& acc) {
   constexpr int L = f32v::kLanes;
   for (int k = 0; k < length; ++k) {
     f32v w[NV];
     unroll<NV>([&](auto j) EFFNET_LAMBDA { w[j] = f32v::load(weights + j * L); });
-    unroll<MR>([&](auto i) EFFNET_LAMBDA {
-      const f32v x = f32v::set(src[i * PS]);
-      unroll<NV>([&](auto j) EFFNET_LAMBDA { acc[i][j] = fma(x, w[j], acc[i][j]); });
-    });
-    weights += NV * L;
+    if constexpr (!Half) {
+      unroll<MR>([&](auto i) EFFNET_LAMBDA {
+        const f32v x = f32v::set(src[i * PS]);
+        unroll<NV>([&](auto j) EFFNET_LAMBDA { acc.v[i][j] = fma(x, w[j], acc.v[i][j]); });
+      });
+    } else {
+      const f32v last = f32v::load(weights + NV * L);
+      unroll<conv_sums<MR, NV, Half>::kPairs>([&](auto p) EFFNET_LAMBDA {
+        constexpr int even = 2 * decltype(p){}, odd = even + 1 < MR ? even + 1 : even;
+        const f32v x = f32v::set(src[even * PS]);
+        f32v y = x;
+        unroll<NV>([&](auto j) EFFNET_LAMBDA { acc.v[even][j] = fma(x, w[j], acc.v[even][j]); });
+        if constexpr (odd != even) {
+          y = f32v::set(src[odd * PS]);
+          unroll<NV>([&](auto j) EFFNET_LAMBDA { acc.v[odd][j] = fma(y, w[j], acc.v[odd][j]); });
+        }
+        acc.h[p] = fma(halves(x, y), last, acc.h[p]);
+      });
+    }
+    weights += (NV + Half) * L;
     ++src;
   }
   return weights;
 }
 
-// Writes [NV][MR][L] sums, bias included, to `tile`.
-template <int MR, int NV, int PS>
-void conv_tile(const conv_args& c, const float* src, const float* weights, const float* bias, float* tile) {
-  constexpr int L = f32v::kLanes;
-  static_assert(MR * NV + NV + 1 <= f32v::kRegisters, "accumulators would spill");
-  f32v acc[MR][NV];
+// The sums of MR outputs, bias included, to the NV channel blocks from dst on, and one more with half a
+// vector.
+template <int MR, int NV, bool Half, int Stride, int C>
+void conv_tile(const conv_args& c, const float* src, const float* weights, const float* bias, float* dst) {
+  constexpr int L = f32v::kLanes, kPairs = conv_sums<MR, NV, Half>::kPairs;
+  static_assert(Half || MR * NV + NV + 1 <= f32v::kRegisters, "accumulators would spill");
+  conv_sums<MR, NV, Half> acc;
   unroll<NV>([&](auto j) EFFNET_LAMBDA {
     const f32v b = f32v::load(bias + j * L);
-    unroll<MR>([&](auto i) EFFNET_LAMBDA { acc[i][j] = b; });
+    unroll<MR>([&](auto i) EFFNET_LAMBDA { acc.v[i][j] = b; });
   });
-  for (int channel = 0; channel < c.channels; channel += L) {
-    const int lanes = c.channels - channel < L ? c.channels - channel : L;
-    const int runs = lanes == L ? 1 : c.kernel, length = lanes == L ? c.kernel * L : lanes;
+  if constexpr (Half) {
+    const f32v b = f32v::load(bias + NV * L);
+    unroll<kPairs>([&](auto p) EFFNET_LAMBDA { acc.h[p] = join(b, b); });
+  }
+  for (int channel = 0; channel < c.channels; channel += C) {
+    const int together = c.channels - channel < C ? c.channels - channel : C;
+    const int runs = together == C ? 1 : c.kernel, length = together == C ? c.kernel * C : together;
     for (int ky = 0; ky < c.kernel; ++ky)
       for (int run = 0; run < runs; ++run)
-        weights = multiply_run<MR, NV, PS>(src + ky * c.src_row + run * L, length, weights, acc);
+        weights = multiply_run<MR, NV, Half, Stride * C>(src + ky * c.src_row + run * C, length, weights, acc);
     src += c.src_plane;
   }
   unroll<NV>([&](auto j) EFFNET_LAMBDA {
-    unroll<MR>([&](auto i) EFFNET_LAMBDA { acc[i][j].store(tile + (j * MR + i) * L); });
+    unroll<MR>([&](auto i) EFFNET_LAMBDA { acc.v[i][j].store(dst + i * L); });
+    dst += c.dst_plane;
+  });
+  unroll<kPairs>([&](auto p) EFFNET_LAMBDA {
+    constexpr int even = 2 * decltype(p){};
+    lower(acc.h[p]).store(dst + even * L);
+    if constexpr (even + 1 < MR) upper(acc.h[p]).store(dst + (even + 1) * L);
   });
 }
 
-using conv_tile_fn = void (*)(const conv_args&, const float* src, const float* weights, const float* bias, float* tile);
+using conv_tile_fn = void (*)(const conv_args&, const float* src, const float* weights, const float* bias, float* dst);
 
-// Every tile up to the tallest of its width, as [vector count - 1][row count - 1].
-template <class Tiles, int PS>
+// Every tile up to the tallest of its width, as [half][vector count - 1][row count - 1].
+template <class Tiles, int Stride, int C>
 struct conv_tile_table {
-  conv_tile_fn at[Tiles::kVectors][Tiles::tallest()];
-  constexpr conv_tile_table() : at() { fill<1, 1>(); }
-  template <int MR, int NV>
+  conv_tile_fn at[2][Tiles::kVectors][Tiles::tallest()];
+  constexpr conv_tile_table() : at() {
+    fill<1, 1, false>();
+    if constexpr (Tiles::kHalves) fill<1, 1, true>();
+  }
+  // Half a vector follows one or two full ones.
+  template <int MR, int NV, bool Half>
   constexpr void fill() {
-    at[NV - 1][MR - 1] = conv_tile<MR, NV, PS>;
-    if constexpr (MR < Tiles::kRows[NV - 1])
-      fill<MR + 1, NV>();
-    else if constexpr (NV < Tiles::kVectors)
-      fill<1, NV + 1>();
+    at[Half][NV - 1][MR - 1] = conv_tile<MR, NV, Half, Stride, C>;
+    if constexpr (MR < Tiles::rows(NV, Half))
+      fill<MR + 1, NV, Half>();
+    else if constexpr (NV < (Half ? 2 : Tiles::kVectors))
+      fill<1, NV + 1, Half>();
   }
 };
 
-// Activation, residual and the way to the map: `pixels` outputs of row y from column x on.
-EFFNET_NOINLINE void finish_tile(const conv_args& c, float* tile, int vector, int width, int y, int x, int pixels) {
+// What follows the sums, in place: activation and residual of a panel's part of row y.
+EFFNET_NOINLINE void finish_row(const conv_args& c, int vector, int width, int y) {
   constexpr int L = f32v::kLanes;
-  activate_memory(c.act, tile, width * pixels * L);
-  for (int j = 0; j < width; ++j) {
-    const float* from = tile + j * pixels * L;
-    float* dst = c.dst + (vector + j) * c.dst_plane + y * c.dst_row + ptrdiff_t(x) * L;
-    const float* residual =
-        c.residual != nullptr ? c.residual + (vector + j) * c.residual_plane + y * c.residual_row + ptrdiff_t(x) * L : nullptr;
-    for (int i = 0; i < pixels * L; i += L) {
-      f32v v = f32v::load(from + i);
-      if (residual != nullptr) v = fma(f32v::set(c.residual_scale), f32v::load(residual + i), v);
-      v.store(dst + i);
+  with_activation(c.act, [&](auto f) EFFNET_LAMBDA {
+    for (int j = vector; j < vector + width; ++j) {
+      float* dst = c.dst + j * c.dst_plane + y * c.dst_row;
+      const float* residual = c.residual != nullptr ? c.residual + j * c.residual_plane + y * c.residual_row : nullptr;
+      for (int i = 0; i < c.out_width * L; i += L) {
+        f32v v = f(f32v::load(dst + i));
+        if (residual != nullptr) v = fma(f32v::set(c.residual_scale), f32v::load(residual + i), v);
+        v.store(dst + i);
+      }
     }
-  }
+  });
 }
 
-template <class Tiles, int Stride>
+template <class Tiles, int Stride, int C>
 void conv(const conv_args& c) {
   constexpr int L = f32v::kLanes;
-  static constexpr conv_tile_table<Tiles, Stride * L> tiles;
-  alignas(64) float tile[f32v::kRegisters * L];
+  static constexpr conv_tile_table<Tiles, Stride, C> tiles;
+  const int full = c.vectors - c.half;
   for (int panel = c.panel_begin; panel < c.panel_end; ++panel) {
     const int vector = panel * c.panel_vectors;
-    const int width = c.vectors - vector < c.panel_vectors ? c.vectors - vector : c.panel_vectors;
+    const int width = full - vector < c.panel_vectors ? full - vector : c.panel_vectors;
+    const bool half = c.half && vector + width == full;
     const float* weights = c.weights + panel * c.panel_stride;
-    const int tallest = Tiles::kRows[width - 1];
+    const int tallest = Tiles::rows(width, half);
     const int count = (c.out_width + tallest - 1) / tallest;
     for (int y = c.row_begin; y < c.row_end; ++y) {
       const float* src = c.src + ptrdiff_t(y) * Stride * c.src_row;
+      float* dst = c.dst + vector * c.dst_plane + y * c.dst_row;
       for (int t = 0, x = 0; t < count; ++t) {
         const int pixels = (c.out_width - x) / (count - t);  // tiles whose heights differ by at most one
-        tiles.at[width - 1][pixels - 1](c, src + ptrdiff_t(x) * Stride * L, weights, c.bias + vector * L, tile);
-        finish_tile(c, tile, vector, width, y, x, pixels);
+        tiles.at[half][width - 1][pixels - 1](c, src + ptrdiff_t(x) * Stride * C, weights, c.bias + vector * L, dst + ptrdiff_t(x) * L);
         x += pixels;
       }
+      if (c.act != activation::none || c.residual != nullptr) finish_row(c, vector, width + half, y);
     }
   }
 }

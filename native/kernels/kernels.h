@@ -46,12 +46,11 @@ struct pixel_rows {
   ptrdiff_t gap = 0;
 };
 
-// Convolution as a matrix product, for the stem and every pointwise layer:
+// A pointwise layer as a matrix product:
 //   dst[n][i] = act(sum_k src[k][i] * weights[k][n] + bias[n]) + residual_scale * residual[n][i]
 // The k inputs of pixel i are `segments` runs of `segment_length` consecutive floats (the last run
-// holds last_segment_length), run s starting at src + s * segment_stride + i * pixel_stride.
-// Pointwise: a run is one channel block (segment_stride = plane, pixel_stride = L). Stem: a run is
-// one kernel row of an interleaved image, and m is one output row.
+// holds last_segment_length), run s starting at src + s * segment_stride + i * L: a run is what one channel
+// block has of the pixel.
 // Outputs of a panel are computed for all of [pixel_begin, pixel_end) by one call; how callers cut
 // the pixels never changes a bit of the result, since each output adds its terms in the order of k.
 struct gemm_args {
@@ -84,7 +83,8 @@ using gemm_fn = void (*)(const gemm_args&);
 //   dst[n][y][x] = act(sum_{c,i,j} src[c][y * s + i][x * s + j] * weights[n][c][i][j] + bias[n])
 //                  + residual_scale * residual[n][y][x]
 // src points at the top-left element of a map whose border already holds zeros, so that the padding
-// is part of the source. The stride s is the kernel's own. A panel is panel_vectors wide, at most
+// is part of the source. Stride s is the kernel's own. The stem's source is an interleaved image, its
+// three channels one block, so that src_plane plays no part. A panel is panel_vectors wide, at most
 // kernel_table::conv_vectors, and its k runs over channel blocks, rows of the kernel, columns of the
 // kernel, and the channels of the block (as many as there are, in the last one).
 struct conv_args {
@@ -102,7 +102,8 @@ struct conv_args {
   ptrdiff_t residual_plane = 0, residual_row = 0;
   float residual_scale = 1.0f;
   int out_width = 0;
-  int vectors = 0;  // output vectors: ceil(n / L)
+  int vectors = 0;    // output vectors: ceil(n / L)
+  bool half = false;  // stem only: the panels are packed with a half vector at the end (kernels/pack.h)
   int panel_begin = 0, panel_end = 0;
   int row_begin = 0, row_end = 0;
   activation act = activation::none;
@@ -233,8 +234,8 @@ struct kernel_table {
   bool gemm_halves;  // panels may end in half a vector (kernels/pack.h)
   int gemv_vectors;  // panel width of gemv, in vectors
   int conv_vectors;  // widest panel of the dense convolutions, in vectors
-  named<gemm_fn> gemm;       // pointwise, pixel stride L
-  named<gemm_fn> stem_k3s2;  // 3 interleaved input channels: pixel stride 6
+  named<gemm_fn> gemm;
+  named<conv_fn> stem_k3s2;  // of an interleaved image with 3 channels
   named<depthwise_fn> depthwise_k3s1, depthwise_k3s2, depthwise_k5s1, depthwise_k5s2;
   named<depthwise_fn> depthwise_s1, depthwise_s2;  // any kernel size
   named<conv_fn> conv_s1, conv_s2;                 // any kernel size

@@ -17,7 +17,8 @@ namespace effnet {
 namespace {
 
 using tiles = gemm_tiles<6, 3, false>;
-using dense_tiles = conv_tiles<14, 10, 6>;
+using dense_tiles = conv_tiles<false, 14, 10, 6>;
+using stem_tiles = conv_tiles<tiles::kHalves, 14, 10, 6>;
 constexpr int kSegment = 14;
 
 }  // namespace
@@ -32,15 +33,15 @@ extern constexpr kernel_table kNeon = {
     kGemvVectors,
     dense_tiles::kVectors,
     {"gemm_f32_6x12_neon", gemm<tiles, f32v::kLanes>},
-    {"stem_f32_k3s2_neon", gemm<tiles, 6>},
+    {"stem_f32_k3s2_neon", conv<stem_tiles, 2, 3>},
     {"depthwise_f32_k3s1_neon", depthwise<3, 1, kSegment>},
     {"depthwise_f32_k3s2_neon", depthwise<3, 2, kSegment>},
     {"depthwise_f32_k5s1_neon", depthwise<5, 1, kSegment>},
     {"depthwise_f32_k5s2_neon", depthwise<5, 2, kSegment>},
     {"depthwise_f32_s1_neon", depthwise_any<1>},
     {"depthwise_f32_s2_neon", depthwise_any<2>},
-    {"conv_f32_s1_neon", conv<dense_tiles, 1>},
-    {"conv_f32_s2_neon", conv<dense_tiles, 2>},
+    {"conv_f32_s1_neon", conv<dense_tiles, 1, f32v::kLanes>},
+    {"conv_f32_s2_neon", conv<dense_tiles, 2, f32v::kLanes>},
     {"gemv_f32_neon", gemv},
     {"mean_f32_neon", mean},
     {"gate_weights_f32_neon", gate_weights},

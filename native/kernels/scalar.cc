@@ -16,7 +16,8 @@ namespace effnet {
 namespace {
 
 using tiles = gemm_tiles<4, 2, true>;
-using dense_tiles = conv_tiles<4, 4>;
+using dense_tiles = conv_tiles<false, 4, 4>;
+using stem_tiles = conv_tiles<tiles::kHalves, 4, 4>;
 constexpr int kSegment = 7;
 
 }  // namespace
@@ -31,15 +32,15 @@ extern constexpr kernel_table kScalar = {
     kGemvVectors,
     dense_tiles::kVectors,
     {"gemm_f32_4x8_scalar", gemm<tiles, f32v::kLanes>},
-    {"stem_f32_k3s2_scalar", gemm<tiles, 6>},
+    {"stem_f32_k3s2_scalar", conv<stem_tiles, 2, 3>},
     {"depthwise_f32_k3s1_scalar", depthwise<3, 1, kSegment>},
     {"depthwise_f32_k3s2_scalar", depthwise<3, 2, kSegment>},
     {"depthwise_f32_k5s1_scalar", depthwise<5, 1, kSegment>},
     {"depthwise_f32_k5s2_scalar", depthwise<5, 2, kSegment>},
     {"depthwise_f32_s1_scalar", depthwise_any<1>},
     {"depthwise_f32_s2_scalar", depthwise_any<2>},
-    {"conv_f32_s1_scalar", conv<dense_tiles, 1>},
-    {"conv_f32_s2_scalar", conv<dense_tiles, 2>},
+    {"conv_f32_s1_scalar", conv<dense_tiles, 1, f32v::kLanes>},
+    {"conv_f32_s2_scalar", conv<dense_tiles, 2, f32v::kLanes>},
     {"gemv_f32_scalar", gemv},
     {"mean_f32_scalar", mean},
     {"gate_weights_f32_scalar", gate_weights},

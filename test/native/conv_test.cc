@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The dense convolutions of every table against the double-precision reference: kernels 1, 3 and 5,
-// both strides, channels and widths on both sides of each tile, maps with borders, residuals, arbitrary
-// cuts of rows and panels, guard pages.
+// The dense convolutions and the stem of every table against the double-precision reference: kernels 1, 3
+// and 5, both strides, channels and widths on both sides of each tile, maps with borders, residuals,
+// arbitrary cuts of rows and panels, guard pages.
 #include "kernels/pack.h"
 #include "layout.h"
 #include "tester.h"
@@ -15,11 +15,14 @@ struct shape {
   int out_height = 1, out_width = 1;
   activation act = activation::none;
   bool residual = false;
-  int gap = 0;  // vectors after each row of source and destination
+  int gap = 0;        // vectors after each row of source and destination
+  bool stem = false;  // the source is an interleaved image, `in` channels of it a block
 
   int rows() const { return (out_height - 1) * stride + kernel; }
   int columns() const { return (out_width - 1) * stride + kernel; }
   int pixels() const { return out_height * out_width; }
+  int taps() const { return in * kernel * kernel; }
+  int together(int lanes) const { return stem ? in : lanes; }  // channels of a source block
 };
 
 struct problem {
@@ -53,6 +56,16 @@ problem make_problem(const shape& s, int lanes, random_source& random) {
   return p;
 }
 
+const named<conv_fn>& kernel_of(const shape& s, const kernel_table& t) {
+  return s.stem ? t.stem_k3s2 : s.stride == 1 ? t.conv_s1 : t.conv_s2;
+}
+
+// Only the stem's panels end in half a vector, and then two follow each other at most.
+panels cut_panels(const shape& s, const kernel_table& t) {
+  const panels p = make_panels(s.taps(), s.out, t.lanes, s.panel_vectors, s.stem && t.gemm_halves);
+  return p.half && s.panel_vectors > 2 ? make_panels(s.taps(), s.out, t.lanes, 2, true) : p;
+}
+
 // The problem in guarded buffers, packed for one kernel.
 struct placed {
   const kernel_table& table;
@@ -63,10 +76,10 @@ struct placed {
   conv_args args;
 
   placed(const kernel_table& t, const shape& shape_, const problem& p, edge where)
-      : table(t), s(shape_), cut(make_panels(s.in * s.kernel * s.kernel, s.out, t.lanes, s.panel_vectors)),
-        src_map(t.lanes, blocks_of(s.in, t.lanes), s.rows() * s.columns(), s.columns(), s.gap, s.gap),
+      : table(t), s(shape_), cut(cut_panels(s, t)),
+        src_map(s.together(t.lanes), blocks_of(s.in, s.together(t.lanes)), s.rows() * s.columns(), s.columns(), s.gap, s.gap),
         dst_map(t.lanes, cut.vectors, s.pixels(), s.out_width, 2 - s.gap, s.gap * 3),
-        residual_map(t.lanes, cut.vectors, s.pixels(), s.out_width, s.gap % 2, 1), src(src_map.size(), where, t.lanes),
+        residual_map(t.lanes, cut.vectors, s.pixels(), s.out_width, s.gap % 2, 1), src(src_map.size(), where, s.stem ? 1 : t.lanes),
         weights(cut.size(), where, t.lanes), bias(size_t(cut.vectors) * t.lanes, where, t.lanes),
         residual(s.residual ? residual_map.size() : 0, where, t.lanes) {
     // Lanes past the last channel keep the canary: no result may depend on them.
@@ -74,7 +87,7 @@ struct placed {
     for (int c = 0; c < s.in; ++c)
       for (size_t i = 0; i < plane; ++i) src[src_map.at(c, int(i))] = p.src[c * plane + i];
     std::vector<float> taps(p.weights.size());
-    interleave_taps(p.weights.data(), s.out, s.in, s.kernel, t.lanes, taps.data());
+    interleave_taps(p.weights.data(), s.out, s.in, s.kernel, s.together(t.lanes), taps.data());
     pack_panels(taps.data(), s.out, cut, weights.data());
     pack_vector(p.bias.data(), s.out, t.lanes, bias.data());
     args.src = src.data();
@@ -84,12 +97,13 @@ struct placed {
     args.kernel = s.kernel;
     args.weights = weights.data();
     args.panel_stride = cut.stride();
-    args.panel_vectors = s.panel_vectors;
+    args.panel_vectors = cut.panel_vectors;
     args.bias = bias.data();
     args.dst_plane = dst_map.plane;
     args.dst_row = row_of(dst_map);
     args.out_width = s.out_width;
     args.vectors = cut.vectors;
+    args.half = cut.half;
     args.act = s.act;
     if (s.residual) {
       fill_map(residual, residual_map, [&](int c, int i) { return c < s.out ? p.residual[size_t(c) * s.pixels() + i] : 0.0f; });
@@ -100,7 +114,6 @@ struct placed {
   }
 
   static ptrdiff_t row_of(const layout& l) { return ptrdiff_t(l.width) * l.lanes + l.gap; }
-  const named<conv_fn>& kernel() const { return s.stride == 1 ? table.conv_s1 : table.conv_s2; }
   void run(buffer& dst, int panel_begin, int panel_end, int row_begin, int row_end) const {
     conv_args a = args;
     a.dst = dst.data();
@@ -108,11 +121,12 @@ struct placed {
     a.panel_end = panel_end;
     a.row_begin = row_begin;
     a.row_end = row_end;
-    kernel().fn(a);
+    kernel_of(s, table).fn(a);
   }
   reference::vector expected(const problem& p, int panel_begin, int panel_end, int row_begin, int row_end) const {
     reference::vector all(dst_map.size(), kUntouched);
-    expect_map(all, dst_map, panel_begin * s.panel_vectors, std::min(panel_end * s.panel_vectors, cut.vectors),
+    const int block_end = panel_end == cut.count() ? cut.vectors : panel_end * cut.panel_vectors;
+    expect_map(all, dst_map, panel_begin * cut.panel_vectors, block_end,
                row_begin * s.out_width, row_end * s.out_width,
                [&](int c, int i) { return p.result.values[size_t(c) * s.pixels() + i]; });
     return all;
@@ -123,7 +137,7 @@ struct placed {
 void run_shape(tester& t, const kernel_table& table, const shape& s, random_source& random) {
   const problem p = make_problem(s, table.lanes, random);
   for (edge where : kEdges) {
-    test_case c(t, s.stride == 1 ? table.conv_s1.name : table.conv_s2.name,
+    test_case c(t, kernel_of(s, table).name,
                 {{"kernel", s.kernel}, {"in", s.in}, {"out", s.out}, {"panel", s.panel_vectors}, {"out_height", s.out_height},
                  {"out_width", s.out_width}, {"act", int(s.act)}, {"residual", s.residual}, {"gap", s.gap},
                  {"at_end", where == edge::end}});
@@ -190,6 +204,22 @@ long long sweep_channels(tester& t, const kernel_table& table, random_source& ra
   return 2LL * (most + inputs);
 }
 
+// The stem: every number of outputs to two panels and one, widths to two tiles.
+long long sweep_stem(tester& t, const kernel_table& table, random_source& random) {
+  const int widest = table.conv_vectors, most = 2 * widest * table.lanes + 1;
+  for (int out = 1; out <= most; ++out)
+    for (int turn = 0; turn < 3; ++turn) {
+      shape s;
+      s.stem = true, s.in = 3, s.stride = 2, s.out = out;
+      s.panel_vectors = 1 + (out + turn) % widest;
+      s.out_height = 1 + out % 2, s.out_width = 1 + (out * 3 + turn) % kWidest;
+      s.act = kKernelActivations[(out + turn) % kActivations];
+      s.gap = turn;
+      run_shape(t, table, s, random);
+    }
+  return 2LL * most * 3;
+}
+
 // Every activation with and without residual.
 long long sweep_activations(tester& t, const kernel_table& table, random_source& random) {
   for (int stride : {1, 2})
@@ -216,6 +246,7 @@ int main() {
     random_source random(23);
     t.expect_count("widths", sweep_widths(t, *table, random));
     t.expect_count("channels", sweep_channels(t, *table, random));
+    t.expect_count("stem", sweep_stem(t, *table, random));
     t.expect_count("activations", sweep_activations(t, *table, random));
     t.note_table(*table);
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// gemm, storing and pooling, and stem_k3s2 of every table against the double-precision reference: sizes on both
-// sides of each tile, maps with borders, arbitrary cuts of pixels and panels, guard pages. The bound
-// is that of kernels/reference.h; nothing here knows how a kernel works.
+// gemm of every table, storing and pooling, against the double-precision reference: sizes on both sides of
+// each tile, maps with borders, arbitrary cuts of pixels and panels, guard pages. The bound is that of
+// kernels/reference.h; nothing here knows how a kernel works.
 #include <memory>
 
 #include "kernels/pack.h"
@@ -12,7 +12,7 @@ namespace effnet {
 namespace test {
 namespace {
 
-enum class kind { pointwise, pool, stem };
+enum class kind { pointwise, pool };
 
 struct shape {
   int m = 0, n = 0, k = 0;
@@ -26,25 +26,15 @@ constexpr float kResidualScale = -0.5f;  // a power of two: exact
 
 // The numbers of one case in plain order, and what the reference makes of them.
 struct problem {
-  std::vector<float> image;  // stem: three rows; otherwise [m][k]
+  std::vector<float> src;  // [m][k]
   std::vector<float> weights, bias, residual;
   reference::vector result;  // [m][vectors * lanes]
-  int image_row = 0;         // stem: floats from one row to the next
 };
 
-problem make_problem(kind which, const shape& s, int lanes, random_source& random) {
+problem make_problem(const shape& s, int lanes, random_source& random) {
   problem p;
   const int padded = round_up(s.n, lanes);
-  std::vector<float> src;
-  if (which == kind::stem) {
-    p.image_row = std::max(s.m - 1, 0) * 6 + 9 + random.below(5);
-    p.image = random.floats(size_t(3) * p.image_row);
-    for (int i = 0; i < s.m; ++i)
-      for (int row = 0; row < 3; ++row)
-        for (int j = 0; j < 9; ++j) src.push_back(p.image[size_t(row) * p.image_row + i * 6 + j]);
-  } else {
-    src = p.image = random.floats(size_t(s.m) * s.k);
-  }
+  p.src = random.floats(size_t(s.m) * s.k);
   p.weights = random.floats(size_t(s.n) * s.k);
   p.bias = random.floats(s.n);
   if (s.residual) p.residual = random.floats(size_t(s.m) * s.n);
@@ -54,7 +44,7 @@ problem make_problem(kind which, const shape& s, int lanes, random_source& rando
   bias.resize(padded);
   for (int i = 0; s.residual && i < s.m; ++i)
     for (int j = 0; j < s.n; ++j) residual[size_t(i) * padded + j] = kResidualScale * p.residual[size_t(i) * s.n + j];
-  p.result = reference::gemm(exact(src), weights.data(), bias.data(), s.m, padded, s.k, s.act, exact(residual));
+  p.result = reference::gemm(exact(p.src), weights.data(), bias.data(), s.m, padded, s.k, s.act, exact(residual));
   return p;
 }
 
@@ -73,8 +63,7 @@ struct placed {
         src_map(t.lanes, blocks_of(s.k, t.lanes), s.m, std::max(s.m, 1), 0, s.gap),
         dst_map(t.lanes, cut.vectors, s.m, s.width, s.gap, s.gap * 2),
         residual_map(t.lanes, cut.vectors, s.m, s.m % 3 + 1, 2 - s.gap % 2, 1),
-        src(which == kind::stem ? p.image.size() : src_map.size(), where, which == kind::stem ? 1 : t.lanes),
-        weights(cut.size(), where, t.lanes), bias(size_t(cut.vectors) * t.lanes, where, t.lanes),
+        src(src_map.size(), where, t.lanes), weights(cut.size(), where, t.lanes), bias(size_t(cut.vectors) * t.lanes, where, t.lanes),
         residual(s.residual ? residual_map.size() : 0, where, t.lanes) {
     place_source(p);
     pack_panels(p.weights.data(), s.n, cut, weights.data());
@@ -99,15 +88,8 @@ struct placed {
 
   // Lanes past k keep the canary: they belong to no run, so no result may depend on them.
   void place_source(const problem& p) {
-    if (which == kind::stem) {
-      src.assign(p.image);
-      args.segment_stride = p.image_row;
-      args.segments = 3;
-      args.segment_length = args.last_segment_length = 9;
-      return;
-    }
     for (int c = 0; c < s.k; ++c)
-      for (int i = 0; i < s.m; ++i) src[src_map.at(c, i)] = p.image[size_t(i) * s.k + c];
+      for (int i = 0; i < s.m; ++i) src[src_map.at(c, i)] = p.src[size_t(i) * s.k + c];
     args.segment_stride = src_map.plane;
     args.segments = src_map.blocks;
     args.segment_length = table.lanes;
@@ -130,9 +112,7 @@ struct placed {
     a.panel_end = panel_end;
     a.pixel_begin = pixel_begin;
     a.pixel_end = pixel_end;
-    const gemm_fn fn = which == kind::pool ? table.gemm.fn
-                                           : (which == kind::stem ? table.stem_k3s2.fn : table.gemm.fn);
-    fn(a);
+    table.gemm.fn(a);
   }
 
   reference::vector expected(const problem& p, int panel_begin, int panel_end, int pixel_begin, int pixel_end) const {
@@ -157,16 +137,12 @@ struct placed {
   }
 };
 
-const char* name_of(kind which, const kernel_table& t) {
-  return which == kind::pool ? t.gemm.name : (which == kind::stem ? t.stem_k3s2.name : t.gemm.name);
-}
-
 // Two cases, one per edge: the whole, a part alone, and the whole from parts in any cut.
 void run_shape(tester& t, kind which, const kernel_table& table, const shape& s, random_source& random) {
-  const problem p = make_problem(which, s, table.lanes, random);
+  const problem p = make_problem(s, table.lanes, random);
   for (edge where : kEdges) {
-    test_case c(t, name_of(which, table),
-                {{"m", s.m}, {"n", s.n}, {"k", s.k}, {"act", int(s.act)}, {"residual", s.residual}, {"width", s.width},
+    test_case c(t, table.gemm.name,
+                {{"pool", which == kind::pool}, {"m", s.m}, {"n", s.n}, {"k", s.k}, {"act", int(s.act)}, {"residual", s.residual}, {"width", s.width},
                  {"gap", s.gap}, {"at_end", where == edge::end}});
     const placed at(which, table, s, p, where);
     const int panel_count = at.cut.count();
@@ -268,22 +244,6 @@ long long sweep_pool(tester& t, const kernel_table& table, random_source& random
   return 2LL * (2 * table.gemm_rows + 2) * kAroundTile * kSecondK;
 }
 
-long long sweep_stem(tester& t, const kernel_table& table, random_source& random) {
-  const int most = 2 * table.gemm_rows + 1;
-  int turn = 0;
-  for (int m = 1; m <= most; ++m)
-    for (int n : around_tile(table.lanes, table.lanes * table.gemm_vectors))
-      for (activation act : kKernelActivations) {
-        shape s;
-        s.m = m, s.n = n, s.k = 27;
-        s.act = act;
-        s.width = m;
-        s.gap = turn++ % 3;
-        run_shape(t, kind::stem, table, s, random);
-      }
-  return 2LL * most * kAroundTile * kActivations;
-}
-
 }  // namespace
 }  // namespace test
 }  // namespace effnet
@@ -298,7 +258,6 @@ int main() {
     t.expect_count("outputs", sweep_outputs(t, *table, random));
     t.expect_count("inputs", sweep_inputs(t, *table, random));
     t.expect_count("pool", sweep_pool(t, *table, random));
-    t.expect_count("stem", sweep_stem(t, *table, random));
     t.note_table(*table);
   }
   return t.finish();
