@@ -14,8 +14,13 @@ const simpleEscapes: ReadonlyMap<number, string> = new Map([
   [kQuote, '"'], [kBackslash, '\\'], [0x2f, '/'], [0x62, '\b'], [0x66, '\f'], [0x6e, '\n'], [0x72, '\r'], [0x74, '\t'],
 ]);
 
+/** A string without escapes, in ASCII: nearly every one. */
+const plainString = /"([ !#-[\]-~]*)"/y;
+
 export class JsonScanner {
   readonly #bytes: Uint8Array;
+  /** One character for each byte, so that places in both are the same. */
+  readonly #text: string;
   readonly #base: number;
   readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   #position = 0;
@@ -23,6 +28,7 @@ export class JsonScanner {
   /** `base` is where `bytes` begin in the file; errors count from the file's beginning. */
   constructor(bytes: Uint8Array, base: number) {
     this.#bytes = bytes;
+    this.#text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
     this.#base = base;
   }
 
@@ -46,6 +52,20 @@ export class JsonScanner {
 
   expect(character: string): void {
     if (!this.accept(character)) this.fail(`Malformed JSON: expected '${character}' but found ${this.#found()}`);
+  }
+
+  /**
+   * Takes what a sticky expression finds at the next token, or nothing. For text of a usual form, which it
+   * reads many times faster than byte by byte; whatever else is valid, and every error, is left to the
+   * other methods. The expression must not match what they would refuse.
+   */
+  match(expression: RegExp): RegExpExecArray | undefined {
+    this.#skipSpace();
+    expression.lastIndex = this.#position;
+    const found = expression.exec(this.#text);
+    if (found === null) return undefined;
+    this.#position = expression.lastIndex;
+    return found;
   }
 
   /** Calls `member` for each key of an object; the callback must consume the value. Duplicate keys fail. */
@@ -98,6 +118,8 @@ export class JsonScanner {
   }
 
   string(): string {
+    const plain = this.match(plainString)?.[1];
+    if (plain !== undefined) return plain;
     const offset = this.offset;
     this.expect('"');
     const parts: string[] = [];

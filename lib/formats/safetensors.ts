@@ -100,7 +100,33 @@ function readHeader(header: Uint8Array): { entries: Entry[]; metadata: Map<strin
   return { entries, metadata };
 }
 
+/** An entry as the library writes it; numbers of at most 15 digits are exact. */
+const usualEntry = (() => {
+  const space = '[ \\n\\r\\t]*';
+  const number = '(?:0|[1-9]\\d{0,14})';
+  const between = `${space},${space}`;
+  const numbers = `(?:${number}(?:${between}${number}){0,7})?`;
+  const member = (key: string, value: string): string => `"${key}"${space}:${space}${value}`;
+  const members = [
+    member('dtype', `"(${Object.values(typeNames).join('|')})"`),
+    member('shape', `\\[${space}(${numbers})${space}\\]`),
+    member('data_offsets', `\\[${space}(${number})${between}(${number})${space}\\]`),
+  ];
+  return new RegExp(`\\{${space}${members.join(between)}${space}\\}`, 'y');
+})();
+
+/** Undefined for an entry of any other form, sound or not. */
+function readUsualEntry(scanner: JsonScanner, name: string, offset: number): Entry | undefined {
+  const [, dtype = '', sizes = '', begin, end] = scanner.match(usualEntry) ?? [];
+  const type = typesByName.get(dtype);
+  if (type === undefined) return undefined;
+  const shape = sizes === '' ? [] : sizes.split(',').map(Number);
+  return { name, type, shape, begin: Number(begin), end: Number(end), offset };
+}
+
 function readEntry(scanner: JsonScanner, name: string, offset: number): Entry {
+  const usual = readUsualEntry(scanner, name, offset);
+  if (usual !== undefined) return usual;
   let type: ElementType | undefined;
   let shape: readonly number[] | undefined;
   let offsets: readonly number[] | undefined;
