@@ -67,6 +67,7 @@ describe('recipes', () => {
   });
 
   it("of TensorFlow's other networks are as their code prepares images", () => {
+    assert.deepEqual(of('lukemelas', 'lite0'), of('tensorflow', 'lite0'));
     const lite = of('tensorflow', 'lite0');
     assert.ok(Math.abs((1 - (lite.mean[0] ?? 0)) / (lite.std[0] ?? 0) - 1) < 1e-12, 'white is (255 - 127) / 128');
     const [b0, s] = [of('keras', 'v2-b0'), of('keras', 'v2-s')];
