@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes torchvision's EfficientNet with random weights twice, as NAME.pth and NAME.onnx, for
-bench/onnxruntime.ts to race on equal terms. Not part of the package.
+"""Writes torchvision's EfficientNet with random weights twice, as NAME.pth and NAME.onnx, to race on
+another exporter's graph: `bench --peers --weights NAME.pth --onnx NAME.onnx`. Not part of the package.
 
 Needs PyTorch and torchvision (Debian: python3-torch python3-torchvision).
 

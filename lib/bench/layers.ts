@@ -6,7 +6,8 @@ import type { NativeStep } from '../binding.js';
 import type { FeatureShape, LayerDescription, NetworkDescription } from '../describe.js';
 import { median, quantile } from './statistics.js';
 
-export type LayerKind = 'stem' | 'pointwise' | 'depthwise' | 'excite' | 'convolution' | 'head';
+/** `fused`: an expansion and its depthwise convolution, band of rows by band of rows. */
+export type LayerKind = 'stem' | 'pointwise' | 'depthwise' | 'fused' | 'excite' | 'convolution' | 'head';
 
 /** One step of a run. */
 export interface LayerTime {
@@ -67,6 +68,7 @@ function kindOf(step: string, layers: readonly LayerDescription[]): LayerKind {
   if (step === 'stem') return 'stem';
   if (step.startsWith('head.')) return 'head';
   if (step.endsWith('.excite')) return 'excite';
+  if (step.includes('+')) return 'fused';
   const heaviest = [...layers].sort((a, b) => b.macs - a.macs)[0]?.name ?? '';
   if (heaviest.endsWith('.depthwise')) return 'depthwise';
   return /\.(expand|project)$/.test(heaviest) ? 'pointwise' : 'convolution';

@@ -16,6 +16,7 @@ const KINDS: readonly (readonly [LayerKind, string])[] = [
   ['stem', 'stem'],
   ['pointwise', 'pointwise (expand, project)'],
   ['convolution', 'convolution'],
+  ['fused', 'expand and depthwise in turns'],
   ['depthwise', 'depthwise'],
   ['excite', 'squeeze and excite'],
   ['head', 'head'],

@@ -11,7 +11,7 @@ import { EfficientNetError } from '../errors.js';
 import { buildNetwork } from '../network.js';
 import { Activity } from './activity.js';
 import { showKernelsBench, showModelBench, showPeersBench } from './bench-text.js';
-import { defaultModel, modelOptions, UsageError, type Command, type Values } from './command.js';
+import { defaultModel, hint, modelOptions, UsageError, type Command, type Values } from './command.js';
 import { formulaOptions, readScaled } from './formula-options.js';
 import { outputTarget } from './output-file.js';
 import { printable, type Terminal } from './terminal.js';
@@ -54,6 +54,7 @@ export const bench: Command = {
     peers: { help: 'race other runtimes on the same weights, each in a process of its own, in turns' },
     photo: { value: 'IMAGE', help: 'with --peers: from an image file to labels' },
     batch: { value: 'N', help: 'with --peers: N images at once on --threads, against one by one on one thread' },
+    only: { value: 'NAMES', help: 'with --peers: race these alone, separated by commas' },
     rounds: { value: 'N', help: `with --peers: how often everybody has a turn (default ${DEFAULT_ROUNDS})` },
     onnx: { value: 'FILE', help: 'with --peers: another exporter\'s graph of the same weights' },
     python: { value: 'FILE', help: 'with --peers: the Python that OpenVINO and LiteRT are installed in (default python3)' },
@@ -91,7 +92,7 @@ const runners: Readonly<Record<Mode, (values: Values, terminal: Terminal) => Pro
 const companions: Readonly<Record<Mode, readonly string[]>> = {
   model: ['model', 'phi', ...Object.keys(formulaOptions), 'weights', 'random', 'size', 'threads', 'isa', 'seconds', 'layers', 'html'],
   kernels: ['model', 'isa', 'seconds', 'html'],
-  peers: ['model', 'weights', 'random', 'size', 'threads', 'isa', 'seconds', 'photo', 'batch', 'rounds', 'onnx', 'python', 'html'],
+  peers: ['model', 'weights', 'random', 'size', 'threads', 'isa', 'seconds', 'photo', 'batch', 'only', 'rounds', 'onnx', 'python', 'html'],
 };
 
 function refuseStrangers(mode: Mode, values: Values): void {
@@ -183,8 +184,13 @@ async function runPeers(values: Values, terminal: Terminal): Promise<number> {
     photo: await givenFile(values, 'photo'),
     onnx: await givenFile(values, 'onnx'),
     batch: values.count('batch', MOST_IMAGES),
+    only: values.text('only')?.split(','),
   } as const;
-  return measure(values, terminal, async (progress) => (await import('../bench/peers/index.js')).benchPeers(options, progress),
+  const { benchPeers, peersOf } = await import('../bench/peers/index.js');
+  const known = peersOf(values.has('photo') ? 'photo' : values.has('batch') ? 'batch' : 'inference');
+  const stranger = options.only?.find((name) => !known.includes(name));
+  if (stranger !== undefined) throw new UsageError(`--only expects some of ${known.join(', ')}, found ${JSON.stringify(stranger)}${hint(stranger, known)}`);
+  return measure(values, terminal, (progress) => benchPeers(options, progress),
     async (result, command) => (await import('../bench/peers/report.js')).peersReport(result, command), showPeersBench);
 }
 

@@ -16,7 +16,7 @@ import { describe as describeNetwork } from '../../lib/describe.js';
 import { buildNetwork } from '../../lib/network.js';
 
 describe('kernels of networks', () => {
-  for (const name of ['b0', 'b4']) {
+  for (const name of ['b0', 'b4', 'v2-b0', 'edgetpu-s', 'mobilenetv3-small']) {
     it(`make up ${name}: every multiply-add, in layers`, () => {
       const network = buildNetwork(name);
       // Not multiply-adds of the definition: the mean and the gate.

@@ -232,6 +232,8 @@ describe('bench --peers', () => {
     ['--photo .', 1, /Expected a file for --photo/],
     ['--photo nothing.jpg --random', 1, /itself failed in it: .*nothing\.jpg/],
     ['--onnx no-such.onnx', 1, /no-such\.onnx/],
+    ['--only openvin', 2, /found "openvin"; did you mean openvino\?/],
+    ['--only openvino --photo nothing.jpg', 2, /--only expects some of sharp \+ onnxruntime-node, transformers\.js/],
     ['--rounds 0', 2, /--rounds expects/],
     ['--batch 0', 2, /--batch expects/],
     ['--kernels', 2, /--peers means nothing beside --kernels/],

@@ -4,7 +4,7 @@
 import { buildNetwork } from '../../network.js';
 import { machine, type Machine } from '../model-bench.js';
 import { weightsFor, type WeightsOrigin } from '../subject.js';
-import { batchEntrants, inferenceEntrants, photoEntrants, type Entrant } from './entrants.js';
+import { batchEntrants, inferenceEntrants, OURS, photoEntrants, type Entrant } from './entrants.js';
 import { writeRaceFiles } from './files.js';
 import { race, type Race, type RaceProgress } from './race.js';
 
@@ -27,6 +27,8 @@ export interface PeersOptions {
   readonly photo?: string | undefined;
   /** Race on so many images at once, against one by one on one thread. */
   readonly batch?: number | undefined;
+  /** Of the others, race these; all unless given. */
+  readonly only?: readonly string[] | undefined;
   /** A graph of the same weights from another exporter, for those that run ONNX. */
   readonly onnx?: string | undefined;
 }
@@ -57,7 +59,7 @@ export async function benchPeers(options: PeersOptions, progress: RaceProgress =
       kind: kind === 'photo' ? 'photo' : 'tensor', architecture: model, height: side, width: side, batch: 1, threads, isa,
       recipe: weighted.recipe, files,
     } as const;
-    const result = await race(entrantsOf(kind, batch ?? 1, threads), task, { rounds, turn: 1000 * turn, python }, progress);
+    const result = await race(chosen(entrantsOf(kind, batch ?? 1, threads), options.only), task, { rounds, turn: 1000 * turn, python }, progress);
     const { name } = weighted.weights.network;
     return { race: kind, model: name, height: side, width: side, threads, weights: weighted.origin, machine: machine(), ...result };
   } finally {
@@ -69,4 +71,13 @@ export async function benchPeers(options: PeersOptions, progress: RaceProgress =
 function entrantsOf(kind: PeersBench['race'], batch: number, threads: number): readonly Entrant[] {
   if (kind === 'photo') return photoEntrants;
   return kind === 'batch' ? batchEntrants(batch, threads) : inferenceEntrants;
+}
+
+/** Everybody's label, for those who choose. */
+export function peersOf(race: PeersBench['race']): readonly string[] {
+  return [...new Set(entrantsOf(race, 1, 1).map(({ contestant }) => contestant))].filter((contestant) => contestant !== OURS);
+}
+
+function chosen(entrants: readonly Entrant[], only: readonly string[] | undefined): readonly Entrant[] {
+  return entrants.filter(({ contestant }) => contestant === OURS || (only?.includes(contestant) ?? true));
 }

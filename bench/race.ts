@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+// All figures that the project is judged by, measured one after the other on this machine and set
+// beside what they must be and aim for. The command line measures the same one by one; this only
+// repeats it and makes the table of bench/results. Not a test: nothing fails when it is slow.
+//
+//   npm install --no-save --ignore-scripts onnxruntime-node
+//   node dist/bench/race.js [--only NAME,...] [--rounds 15] [--seconds 0.3] [--markdown FILE] [--json FILE]
+//
+// --peers NAME,... races more than onnxruntime-node (see `efficientnet-simd bench --help`), --python
+// names the interpreter for those in Python, --list shows the figures' names.
+
+import { promises as fs, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { benchModel, machine } from '../lib/bench/model-bench.js';
+import { benchPeers, type EntrantResult, type PeersBench, type PeersOptions } from '../lib/bench/peers/index.js';
+import { weightsFor } from '../lib/bench/subject.js';
+import type { Verdict } from '../lib/bench/trust.js';
+import { resolveModel } from '../lib/catalogue.js';
+import { Activity } from '../lib/cli/activity.js';
+import { cpu } from '../lib/cpu.js';
+import { EfficientNetError } from '../lib/errors.js';
+import { buildNetwork } from '../lib/network.js';
+
+interface Settings {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly peers: readonly string[];
+  readonly python: string;
+  /** A photo of 451x300 pixels unless given. */
+  readonly photo: string | undefined;
+  readonly progress: (doing: string, share: number) => void;
+}
+
+/** What a figure turned out to be. */
+interface Outcome extends Verdict {
+  readonly value: number;
+  readonly details: unknown;
+  /** Lines of the table of contestants, if it was a race. */
+  readonly contestants?: readonly EntrantResult[];
+}
+
+interface Figure {
+  readonly name: string;
+  readonly what: string;
+  readonly unit: string;
+  readonly digits: number;
+  /** Better are lower values, or higher ones. */
+  readonly better: 'lower' | 'higher';
+  readonly must: number;
+  readonly aim: number;
+  measure(settings: Settings): Promise<Outcome>;
+}
+
+const figures: readonly Figure[] = [
+  ratio('b0', 'b0', 1, 0.62, 0.57),
+  ratio('b0-2', 'b0', 2, 0.62, 0.54),
+  ratio('b1', 'b1', 1, 0.7, 0.62),
+  ratio('b3', 'b3', 1, 0.7, 0.62),
+  ratio('b4', 'b4', 1, 0.7, 0.62),
+  ratio('b7', 'b7', 1, 0.72, 0.65),
+  ratio('v2-s', 'v2-s', 1, 0.88, 0.8),
+  {
+    name: 'avx2', what: 'B0 with AVX2: share of the measured multiply-add peak', unit: '%', digits: 1, better: 'higher', must: 72, aim: 80,
+    measure: measureAvx2,
+  },
+  {
+    name: 'photo', what: 'JPEG of 451x300 to labels, 1 thread: our time over that of sharp + JavaScript + onnxruntime-node', unit: '', digits: 3,
+    better: 'lower', must: 0.65, aim: 0.5, measure: measurePhoto,
+  },
+  {
+    name: 'batch', what: 'batch of 16 on 2 threads: images a second over one by one on 1 thread', unit: 'x', digits: 2, better: 'higher',
+    must: 1.7, aim: 1.9, measure: measureBatch,
+  },
+  {
+    name: 'memory', what: 'resident memory over bare Node, B0 loaded and run', unit: 'MB', digits: 1, better: 'lower', must: 60, aim: 40,
+    measure: measureMemory,
+  },
+  {
+    name: 'addon', what: 'stripped addon', unit: 'MB', digits: 2, better: 'lower', must: 1.5, aim: 1, measure: measureAddon,
+  },
+];
+
+// ---- measuring ----------------------------------------------------------------------------------------
+
+/** Our time over onnxruntime-node's. */
+function ratio(name: string, model: string, threads: number, must: number, aim: number): Figure {
+  const side = buildNetwork(model).resolution;
+  const what = `${model.toUpperCase()} ${side}, ${threads === 1 ? '1 thread' : `${threads} threads`}: our time over onnxruntime-node's`;
+  return {
+    name, what, unit: '', digits: 3, better: 'lower', must, aim,
+    measure: async (settings) => fromRace(await benchPeers(peersOptions(settings, { model, threads }), settings.progress), 'onnxruntime-node'),
+  };
+}
+
+function peersOptions({ rounds, seconds, peers, python }: Settings, given: Partial<PeersOptions>): PeersOptions {
+  return { model: 'b0', random: true, threads: 1, isa: '', rounds, turn: seconds, python, only: ['onnxruntime-node', ...peers], ...given };
+}
+
+function fromRace(result: PeersBench, against: string): Outcome {
+  const { trustworthy, reasons, entrants } = result;
+  const peer = entrants.find(({ label }) => label === against);
+  const value = peer?.ratio?.median;
+  if (value === undefined) throw new Error(`${against}: ${peer?.status ?? 'did not take part'}${peer?.reason === undefined ? '' : `, ${peer.reason}`}${peer?.install === undefined ? '' : `; ${peer.install}`}`);
+  return { value, trustworthy, reasons, details: result, contestants: entrants };
+}
+
+async function measureAvx2({ seconds, rounds, progress }: Settings): Promise<Outcome> {
+  const size = { height: 224, width: 224 };
+  const options = { threads: 1, isa: 'avx2', ...size, seconds: Math.max(1, seconds * rounds), layers: false, bandwidth: false } as const;
+  const result = await benchModel(await weightsFor('b0', { random: true }), options, progress);
+  const { trustworthy, reasons, peakFraction } = result;
+  return { value: 100 * peakFraction, trustworthy, reasons, details: result };
+}
+
+/** With published weights: made-up ones give every photo nearly the same label. */
+async function measurePhoto(settings: Settings): Promise<Outcome> {
+  const weights = await resolveModel('b0');
+  const folder = await fs.mkdtemp(join(tmpdir(), 'efficientnet-simd-photo-'));
+  try {
+    const photo = settings.photo ?? (await chelsea(folder));
+    const options = peersOptions(settings, { weights, random: false, photo, only: ['sharp + onnxruntime-node', ...settings.peers] });
+    return fromRace(await benchPeers(options, settings.progress), 'sharp + onnxruntime-node');
+  } finally {
+    await fs.rm(folder, { recursive: true });
+  }
+}
+
+/** The cat of the tests as what photos are: a JPEG of 451x300 pixels. */
+async function chelsea(folder: string): Promise<string> {
+  const { default: sharp } = await import('sharp');
+  const photo = join(folder, 'chelsea.jpg');
+  await sharp(join(__dirname, '..', '..', 'test', 'images', 'chelsea.png')).jpeg({ quality: 90 }).toFile(photo);
+  return photo;
+}
+
+async function measureBatch(settings: Settings): Promise<Outcome> {
+  const result = await benchPeers(peersOptions(settings, { batch: 16, threads: 2, only: settings.peers }), settings.progress);
+  const value = 1 / (result.entrants[1]?.ratio?.median ?? NaN);
+  return { value, trustworthy: result.trustworthy, reasons: result.reasons, details: result, contestants: result.entrants };
+}
+
+async function measureMemory(settings: Settings): Promise<Outcome> {
+  // From a checkpoint file, as it is done; memory does not drift: a short race is enough.
+  const result = await benchPeers(peersOptions({ ...settings, rounds: 2, seconds: 0.1 }, {}), settings.progress);
+  const { memory } = result.entrants[0] ?? {};
+  return { value: ((memory?.ran ?? NaN) - (memory?.bare ?? NaN)) / 1e6, trustworthy: true, reasons: [], details: memory };
+}
+
+function measureAddon(): Promise<Outcome> {
+  const path = join(__dirname, '..', '..', 'build', 'Release', 'efficientnet_simd.node');
+  return Promise.resolve({ value: statSync(path).size / 1e6, trustworthy: true, reasons: [], details: {} });
+}
+
+// ---- showing ------------------------------------------------------------------------------------------
+
+interface Row {
+  readonly figure: Figure;
+  readonly outcome?: Outcome;
+  readonly failure?: string;
+}
+
+function verdictOf({ better, must, aim }: Figure, value: number): string {
+  const reaches = (bound: number): boolean => (better === 'lower' ? value <= bound : value >= bound);
+  return reaches(aim) ? 'aim reached' : reaches(must) ? 'as it must be' : 'short of what it must be';
+}
+
+function cells({ figure, outcome, failure }: Row): readonly string[] {
+  const { what, unit, digits, must, aim } = figure;
+  const text = (value: number): string => `${value.toFixed(digits)}${unit === '' ? '' : ` ${unit}`}`;
+  if (outcome === undefined) return [what, text(must), text(aim), 'not measured', failure ?? ''];
+  const { value, trustworthy, reasons } = outcome;
+  return [what, text(must), text(aim), trustworthy ? text(value) : `~${text(Number(value.toPrecision(2)))}`, trustworthy ? verdictOf(figure, value) : `not to be trusted: ${reasons.join('; ')}`];
+}
+
+function markdown(rows: readonly Row[], command: string): string {
+  const { cpu: brand, cores, platform, node } = machine();
+  const line = (texts: readonly string[]): string => `| ${texts.map((text) => text.replaceAll('|', '\\|')).join(' | ')} |`;
+  const races = rows.flatMap(({ figure, outcome }) => (outcome?.contestants === undefined ? [] : [{ what: figure.what, contestants: outcome.contestants }]));
+  return [
+    `# ${brand || 'unnamed processor'}`,
+    '',
+    `${cores} cores, ${platform}, Node ${node}, instruction set ${cpu().chosen ?? 'none'}.`,
+    '',
+    '```sh', command, '```',
+    '',
+    line(['figure', 'must', 'aim', 'measured', '']),
+    line(['---', '---', '---', '---', '---']),
+    ...rows.map((row) => line(cells(row))),
+    ...races.flatMap(({ what, contestants }) => ['', `## ${what}`, '', ...contestantTable(contestants, line)]),
+    '',
+  ].join('\n');
+}
+
+function contestantTable(contestants: readonly EntrantResult[], line: (texts: readonly string[]) => string): readonly string[] {
+  const of = (value: number | undefined, digits: number): string => (value === undefined ? '' : value.toFixed(digits));
+  return [
+    line(['contestant', 'min ms', 'median ms', 'p95 ms', 'images/s', 'our time / its', 'quartiles', 'logits differ', 'first result ms', 'memory MB', 'version']),
+    line(Array<string>(11).fill('---')),
+    ...contestants.map(({ label, status, reason, latency, imagesPerSecond, ratio: against, difference, firstResult, memory, version }) =>
+      status === 'ran'
+        ? line([
+            label, of(latency?.min, 2), of(latency?.median, 2), of(latency?.p95, 2), of(imagesPerSecond, 1), of(against?.median, 3),
+            `${of(against?.low, 3)}-${of(against?.high, 3)}`, difference?.toExponential(1) ?? '', of(firstResult, 0),
+            memory === undefined ? '' : of((memory.ran - memory.bare) / 1e6, 0), version ?? '',
+          ])
+        : line([label, `${status}: ${reason ?? ''}`])),
+  ];
+}
+
+// ---- the command --------------------------------------------------------------------------------------
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string' },
+      rounds: { type: 'string', default: '15' },
+      seconds: { type: 'string', default: '0.3' },
+      peers: { type: 'string', default: '' },
+      python: { type: 'string', default: 'python3' },
+      photo: { type: 'string' },
+      markdown: { type: 'string' },
+      json: { type: 'string' },
+      list: { type: 'boolean', default: false },
+    },
+  });
+  if (values.list) {
+    for (const { name, what } of figures) console.log(`${name.padEnd(8)} ${what}`);
+    return;
+  }
+  const wanted = values.only?.split(',');
+  const unknown = wanted?.find((name) => figures.every((figure) => figure.name !== name));
+  if (unknown !== undefined) throw new EfficientNetError('ERR_INVALID_ARGUMENT', `No figure is called ${unknown}; known: ${figures.map(({ name }) => name).join(', ')}`);
+  const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
+  if (!(Number.isInteger(rounds) && rounds > 0 && seconds > 0)) throw new EfficientNetError('ERR_INVALID_ARGUMENT', 'Expected whole --rounds and positive --seconds');
+  const activity = new Activity(process.stderr.isTTY ? process.stderr : undefined);
+  const rows: Row[] = [];
+  for (const figure of figures.filter(({ name }) => wanted?.includes(name) ?? true)) {
+    const progress = (doing: string, share: number): void => activity.update(`${figure.name}: ${doing}`, share);
+    const settings = { rounds, seconds, peers: values.peers.split(',').filter(Boolean), python: values.python, photo: values.photo, progress };
+    const row = await figure.measure(settings).then(
+      (outcome): Row => ({ figure, outcome }),
+      (error: unknown): Row => ({ figure, failure: error instanceof Error ? error.message : String(error) }),
+    );
+    activity.end();
+    rows.push(row);
+    console.log(cells(row).join('  |  '));
+  }
+  const given = (['only', 'peers', 'rounds', 'seconds'] as const).flatMap((name) => (values[name] ? [`--${name}`, values[name]] : []));
+  const command = ['node dist/bench/race.js', ...given].join(' ');
+  if (values.markdown !== undefined) await fs.writeFile(values.markdown, markdown(rows, command));
+  const plain = rows.map(({ figure, outcome, failure }) => ({ name: figure.name, what: figure.what, must: figure.must, aim: figure.aim, ...outcome, failure }));
+  if (values.json !== undefined) await fs.writeFile(values.json, `${JSON.stringify({ machine: machine(), figures: plain }, undefined, 2)}\n`);
+  if (rows.some(({ outcome }) => outcome?.trustworthy !== true)) process.exitCode = 3;
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+});
