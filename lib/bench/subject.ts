@@ -5,12 +5,11 @@
 import { addon, fromNative, type Isa, type NativeSession, type NativeStep } from '../binding.js';
 import { catalogue } from '../catalogue.js';
 import { describe, type NetworkDescription } from '../describe.js';
-import { readCheckpoint } from '../formats/index.js';
 import { buildNetwork, type Network } from '../network.js';
-import { recipeFor, standardRecipe, type Recipe } from '../recipe.js';
+import { checkSource, openWeights, weightsOptions } from '../open-weights.js';
 import { randomWeights } from '../random-weights.js';
-import { detectSource } from '../source.js';
-import { mapWeights, type FoldedWeights } from '../weights.js';
+import { standardRecipe, type Recipe } from '../recipe.js';
+import type { FoldedWeights } from '../weights.js';
 
 /** Where weights came from: a file, or made up, which leaves the time as it is. */
 export type WeightsOrigin = { readonly kind: 'file'; readonly path: string } | { readonly kind: 'random' };
@@ -24,17 +23,15 @@ export interface Weighted {
 
 /**
  * The weights of a named network: those of the checkpoint if one is given; the catalogue's where they
- * lie in the cache already; else, or where `random` says so, made-up ones. Fetches nothing.
+ * lie in the cache already; else, or where `random` says so, made-up ones. Fetches nothing but a
+ * checkpoint that is named by an address.
  */
 export async function weightsFor(name: string, given: { readonly path?: string | undefined; readonly random?: boolean } = {}): Promise<Weighted> {
   const network = buildNetwork(name); // first: an unknown name is the plainest error
   const path = given.path ?? (given.random === true ? undefined : cachedWeights(network.name));
   if (path === undefined) return madeUp(network);
-  const checkpoint = await readCheckpoint(path);
-  const source = detectSource(checkpoint, name);
-  const { padding, batchNormEpsilon, classes } = source;
-  const weights = mapWeights(checkpoint, buildNetwork(name, { padding, batchNormEpsilon, classes }));
-  return { weights, origin: { kind: 'file', path }, recipe: recipeFor(weights.network, source) };
+  const { weights, recipe } = await openWeights(checkSource({ architecture: name, weights: path }, undefined, weightsOptions));
+  return { weights, origin: { kind: 'file', path }, recipe };
 }
 
 /** Any network with made-up weights. */

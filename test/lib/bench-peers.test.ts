@@ -185,6 +185,7 @@ describe('files of a race', () => {
     try {
       const random = await weightsFor('b0', { random: true });
       const weighted = { ...random, origin: { kind: 'file', path: join(folder, 'mine.pth') } } as const;
+      writeFileSync(weighted.origin.path, '');
       const { files, remove } = await writeRaceFiles(weighted, { height: 32, width: 32, batch: 1, onnx: join(folder, 'mine.onnx') });
       remove();
       assert.deepEqual([files.weights, files.onnx, files.photo], [join(folder, 'mine.pth'), join(folder, 'mine.onnx'), undefined]);

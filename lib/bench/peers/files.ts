@@ -2,8 +2,7 @@
 // The same network and weights in every form that contestants take, in a folder of its own under the
 // system's temporary one. Runs nothing.
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { promises as fs } from 'node:fs';
+import { existsSync, mkdtempSync, promises as fs, rmSync } from 'node:fs';
 import { endianness, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -47,7 +46,8 @@ export async function writeRaceFiles({ weights, origin, recipe }: Weighted, opti
     if (options.photo !== undefined) await writeTransformersFolder(at('transformers'), model, recipe, network.head.classes);
     return {
       files: {
-        weights: origin.kind === 'file' ? resolve(origin.path) : folded,
+        // An address would be fetched once more.
+        weights: origin.kind === 'file' && existsSync(origin.path) ? resolve(origin.path) : folded,
         onnx: options.onnx === undefined ? at('model.onnx') : resolve(options.onnx),
         network: at('network.json'),
         folded,
