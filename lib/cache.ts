@@ -52,18 +52,20 @@ export async function prepareFolder(folder: string): Promise<void> {
 }
 
 /**
- * Puts bytes under a path as one step: written to a neighbouring temporary file, synchronised, then
+ * Puts bytes, whole or in parts, under a path as one step: written to a neighbouring temporary file, synchronised, then
  * renamed. At every moment the path holds the old content or the new, never a part.
  * @throws EfficientNetError ERR_FILE; the temporary file is removed
  */
-export async function writeAtomic(path: string, bytes: Uint8Array): Promise<void> {
+export async function writeAtomic(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void> {
+  const parts = content instanceof Uint8Array ? [content] : content;
   const folder = dirname(path);
   const base = path.slice(folder.length).replace(/^[\\/]/, '');
   const temporary = join(folder, `.${base}.${randomBytes(8).toString('hex')}.tmp`);
   try {
     const handle = await fs.open(temporary, 'wx', 0o644);
     try {
-      await handle.writeFile(bytes);
+      // An empty file has no parts to write.
+      for (const part of parts) await handle.writeFile(part);
       await handle.sync();
     } finally {
       await handle.close();
@@ -71,7 +73,7 @@ export async function writeAtomic(path: string, bytes: Uint8Array): Promise<void
     await fs.rename(temporary, path);
   } catch (cause) {
     await fs.rm(temporary, { force: true }).catch(() => undefined);
-    throw cannotWrite(path, cause, bytes.length);
+    throw cannotWrite(path, cause, parts.reduce((sum, part) => sum + part.length, 0));
   }
 }
 

@@ -4,7 +4,7 @@
 
 import { architectures } from './architectures.js';
 import { EfficientNetError } from './errors.js';
-import type { Checkpoint, CheckpointNetwork } from './formats/tensor.js';
+import type { Checkpoint } from './formats/tensor.js';
 import { buildNetwork, type Activation, type Block, type HeadBlock, type Network, type Padding, type StemBlock } from './network.js';
 
 type Shape = Pick<Network, 'stem' | 'blocks' | 'head'>;
@@ -19,12 +19,23 @@ const kUnnamed = 'custom';
  */
 export function describedNetwork(checkpoint: Checkpoint): Network | undefined {
   const { network, metadata } = checkpoint;
-  const isOwn = metadata.get('format') === 'efficientnet-simd';
   if (network === undefined) {
-    const text = isOwn ? metadata.get('network') : undefined;
+    const text = isOwn(metadata) ? metadata.get('network') : undefined;
     return text === undefined ? undefined : finish(parseShape(text), conventions(metadata, undefined), undefined);
   }
-  return finish(network, conventions(isOwn ? metadata : new Map(), network), network.height === network.width ? network.height : undefined);
+  const padding = network.paddingCertain ? network.padding : (ownPadding(checkpoint) ?? network.padding);
+  const said = conventions(isOwn(metadata) ? metadata : new Map(), padding);
+  return finish(network, said, network.height === network.width ? network.height : undefined);
+}
+
+/** What a file that this package wrote says of its padding. */
+export function ownPadding({ metadata }: Checkpoint): Padding | undefined {
+  const padding = isOwn(metadata) ? metadata.get('padding') : undefined;
+  return padding === 'same' || padding === 'symmetric' ? padding : undefined;
+}
+
+function isOwn(metadata: ReadonlyMap<string, string>): boolean {
+  return metadata.get('format') === 'efficientnet-simd';
 }
 
 /** The string that describedNetwork reads back. */
@@ -65,8 +76,8 @@ interface Conventions {
   readonly batchNormEpsilon: number;
 }
 
-function conventions(metadata: ReadonlyMap<string, string>, network: CheckpointNetwork | undefined): Conventions {
-  const padding = network?.padding ?? metadata.get('padding');
+function conventions(metadata: ReadonlyMap<string, string>, found: Padding | undefined): Conventions {
+  const padding = found ?? metadata.get('padding');
   const epsilon = metadata.get('batchNormEpsilon');
   if (padding !== 'same' && padding !== 'symmetric') throw badNetwork("expected 'same' or 'symmetric' for padding");
   // Folding is done, so the epsilon is told and no longer used: the padding's own people use this one.

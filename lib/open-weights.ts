@@ -11,7 +11,7 @@ import { applyConfig, readMetadata } from './config/metadata.js';
 import { EfficientNetError } from './errors.js';
 import { parseIntegrity } from './fetch/integrity.js';
 import type { FetchProgress } from './fetch/options.js';
-import { parseCheckpoint, readCheckpoint } from './formats/index.js';
+import { parseCheckpoint, readCheckpoint, type ExternalFiles } from './formats/index.js';
 import type { Checkpoint } from './formats/tensor.js';
 import { recipeOfGraph } from './graph-recipe.js';
 import { looksLikeRepository } from './hub/name.js';
@@ -41,6 +41,8 @@ export interface WeightsOptions {
   readonly file?: string | undefined;
   /** The hash of the file at an address or path, as 'sha256-' and its base64; another content is refused. */
   readonly integrity?: string | undefined;
+  /** For an ONNX model with tensors in other files: where these are, by the names that the model gives them. */
+  readonly externalData?: Readonly<Record<string, string | URL | Uint8Array>> | undefined;
   /** Parts of the recipe by which images are prepared, in place of the checkpoint's. */
   readonly recipe?: RecipeOptions | undefined;
   /** Names of the classes, one each; ImageNet's for a network of 1,000 classes unless given. */
@@ -64,13 +66,14 @@ export interface WeightsOptions {
 
 /** The names of these options. */
 export const weightsOptions: readonly (keyof WeightsOptions)[] = [
-  'architecture', 'weights', 'file', 'integrity', 'recipe', 'labels', 'padding', 'batchNormEpsilon', 'keras', 'signal',
+  'architecture', 'weights', 'file', 'integrity', 'externalData', 'recipe', 'labels', 'padding', 'batchNormEpsilon', 'keras', 'signal',
   'onProgress', 'offline', 'update',
 ];
 /** What the options ask for, checked. */
-export type CheckedWeights<T extends WeightsOptions = WeightsOptions> = Omit<T, 'weights' | 'integrity'> & {
+export type CheckedWeights<T extends WeightsOptions = WeightsOptions> = Omit<T, 'weights' | 'integrity' | 'externalData'> & {
   readonly weights: WeightsPlace | Uint8Array;
   readonly integrity: ReturnType<typeof parseIntegrity> | undefined;
+  readonly externalData: ExternalFiles;
 };
 
 export interface OpenedWeights {
@@ -91,7 +94,7 @@ export async function openWeights(given: CheckedWeights): Promise<OpenedWeights>
 
 /** The same for bytes at hand, at once. */
 export function openBytes(given: CheckedWeights, bytes: Uint8Array): OpenedWeights {
-  return finish(given, parseCheckpoint(bytes), undefined, false);
+  return finish(given, parseCheckpoint(bytes, externalBytes(given.externalData)), undefined, false);
 }
 
 function finish(given: CheckedWeights, checkpoint: Checkpoint, found: CheckpointConfig | undefined, consume: boolean): OpenedWeights {
@@ -132,7 +135,7 @@ export function checkSource<T extends WeightsOptions>(source: unknown, options: 
   checkCalls(o);
   if (architecture !== undefined) resolveName(checkString('architecture', architecture));
   const weights = repository ?? (o.weights === undefined ? placeOfName(architecture ?? '') : checkWeights(o.weights));
-  return { ...o, architecture, weights, ...checkFetching(o, weights), ...checkConventions(o) } as CheckedWeights<T>;
+  return { ...o, architecture, weights, ...checkFetching(o, weights), externalData: checkExternal(o.externalData), ...checkConventions(o) } as CheckedWeights<T>;
 }
 
 function checkWeights(weights: unknown): WeightsPlace | Uint8Array {
@@ -152,6 +155,28 @@ function checkFetching(o: Partial<WeightsOptions>, weights: WeightsPlace | Uint8
     file: o.file === undefined ? undefined : checkString('file', o.file),
     integrity: o.integrity === undefined ? undefined : parseIntegrity(o.integrity),
   };
+}
+
+function checkExternal(externalData: unknown): ExternalFiles {
+  if (externalData === undefined) return new Map();
+  if (typeof externalData !== 'object' || externalData === null || Array.isArray(externalData) || ArrayBuffer.isView(externalData)) {
+    throw invalidArgument('externalData', 'an object of paths or bytes by name', externalData);
+  }
+  const entries = Object.entries(externalData).map(([name, value]: [string, unknown]) => {
+    if ((typeof value === 'string' && value !== '') || value instanceof URL || value instanceof Uint8Array) return [name, value] as const;
+    throw invalidArgument(`externalData[${JSON.stringify(name)}]`, "a path, a file URL or a file's bytes", value);
+  });
+  return new Map(entries);
+}
+
+/** A model given as bytes is read at once, so its other files must be at hand too. */
+function externalBytes(external: ExternalFiles): ReadonlyMap<string, Uint8Array> {
+  const files = new Map<string, Uint8Array>();
+  for (const [name, value] of external) {
+    if (!(value instanceof Uint8Array)) throw invalidArgument(`externalData[${JSON.stringify(name)}]`, "a file's bytes, as weights are bytes too,", value);
+    files.set(name, value);
+  }
+  return files;
 }
 
 function checkCalls(o: Partial<WeightsOptions>): void {
@@ -189,7 +214,7 @@ async function readPlace(given: CheckedWeights, place: WeightsPlace): Promise<{ 
   const named = given.architecture !== undefined;
   const { path, config } = await locate(place, { signal, onProgress, offline, update, file, integrity, named });
   signal?.throwIfAborted();
-  const checkpoint = await readCheckpoint(path);
+  const checkpoint = await readCheckpoint(path, given.externalData);
   signal?.throwIfAborted();
   return config === undefined ? { checkpoint } : { checkpoint, config };
 }

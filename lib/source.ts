@@ -8,7 +8,7 @@ import type { Checkpoint } from './formats/tensor.js';
 import { weightsMismatch } from './fold.js';
 import { findName, resolveName, type ResolvedName } from './names.js';
 import { classCount, detectNaming, inferArchitecture, knownSources, type Naming, type NamingScheme } from './naming.js';
-import { describedNetwork } from './described-network.js';
+import { describedNetwork, ownPadding } from './described-network.js';
 import type { Network, Padding } from './network.js';
 import type { PublishedModel } from './published/model.js';
 import { timmModels } from './published/timm.js';
@@ -41,7 +41,7 @@ export interface CheckpointSource {
 export function detectSource(checkpoint: Checkpoint, architecture?: string): CheckpointSource {
   const scheme = schemeOf(checkpoint);
   const network = describedNetwork(checkpoint);
-  if (network !== undefined) return { naming: scheme.naming, network, ...factsOf(network), certain: checkpoint.network?.paddingCertain ?? true };
+  if (network !== undefined) return { naming: scheme.naming, network, ...factsOf(network), certain: (checkpoint.network?.paddingCertain ?? true) || ownPadding(checkpoint) !== undefined };
   const inferred = architectureOf(checkpoint, scheme);
   const named = architecture === undefined ? undefined : resolveName(architecture);
   return {

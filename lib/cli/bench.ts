@@ -13,7 +13,7 @@ import { Activity } from './activity.js';
 import { showKernelsBench, showModelBench, showPeersBench } from './bench-text.js';
 import { defaultModel, hint, modelOptions, UsageError, type Command, type Values } from './command.js';
 import { formulaOptions, readScaled } from './formula-options.js';
-import { outputTarget } from './output-file.js';
+import { outputTarget } from '../output-file.js';
 import { printable, type Terminal } from './terminal.js';
 
 /** The exit status of a measurement that is not to be trusted; 1 is a failure, 2 wrong usage. */

@@ -8,7 +8,7 @@ import { describe, type FeatureShape, type NetworkDescription } from '../describ
 import { buildNetwork, type Network } from '../network.js';
 import { defaultModel, modelOptions, UsageError, type Command, type Option, type Values } from './command.js';
 import { formulaOptions, readScaled } from './formula-options.js';
-import { outputTarget } from './output-file.js';
+import { outputTarget } from '../output-file.js';
 import { formatCount, printable, type Terminal } from './terminal.js';
 
 const modelOption: Option = { ...modelOptions['model'], help: 'architecture (default b0)' };

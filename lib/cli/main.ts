@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { EfficientNetError } from '../errors.js';
 import { bench } from './bench.js';
 import { classify } from './classify.js';
+import { convert } from './convert.js';
 import { helpOf, hint, readArguments, UsageError, type Command } from './command.js';
 import { info } from './info.js';
 import { models } from './models.js';
@@ -15,7 +16,7 @@ import { run } from './run.js';
 import { scale } from './scale.js';
 import { Terminal } from './terminal.js';
 
-const commands: readonly Command[] = [classify, run, info, bench, models, scale];
+const commands: readonly Command[] = [classify, run, info, convert, bench, models, scale];
 
 /** Runs one command line, without the program's name, and returns the exit status. */
 export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {

@@ -12,7 +12,7 @@ import { defaultModel, modelOptions, UsageError, type Command, type Values } fro
 import { looksLikeRepository } from '../hub/name.js';
 import { buildNetwork } from '../network.js';
 import { openModel } from './open-model.js';
-import { outputTarget } from './output-file.js';
+import { outputTarget } from '../output-file.js';
 import { formatMilliseconds, printable } from './terminal.js';
 
 /** The largest that model.run takes. */

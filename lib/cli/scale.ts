@@ -14,7 +14,7 @@ import { Study } from '../compound/study.js';
 import { Activity } from './activity.js';
 import { modelOptions, UsageError, type Command, type Values } from './command.js';
 import { formulaArguments, formulaOptions, readFormula } from './formula-options.js';
-import { outputTarget } from './output-file.js';
+import { outputTarget } from '../output-file.js';
 import { scaleJson, showScale, type ScaleFindings } from './scale-text.js';
 import { printable, type Terminal } from './terminal.js';
 

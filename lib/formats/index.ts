@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { describeValue, invalidArgument } from '../check.js';
 import { EfficientNetError } from '../errors.js';
 import { invalidCheckpoint } from './bytes.js';
-import { looksLikeOnnx, readOnnx } from './onnx.js';
+import { looksLikeOnnx, onnxExternalFiles, readOnnx, type ExternalData } from './onnx.js';
 import { looksLikeHdf5 } from './hdf5.js';
 import { isKerasEntry, readKerasArchive, readKerasHdf5 } from './keras.js';
 import { looksLikeSafetensors, readSafetensors } from './safetensors.js';
@@ -24,20 +24,24 @@ import { looksLikeTorchStream, readTorchStream } from './torch-stream.js';
 /** Enough for every format to be told. */
 const kSniffBytes = 512;
 
+/** Where the files are that an ONNX model names for tensors outside itself, by those names: paths or bytes. */
+export type ExternalFiles = ReadonlyMap<string, string | URL | Uint8Array>;
+
 /**
  * Reads a checkpoint: a path, a file URL, or a file's bytes (which must not change while the result
  * is in use). safetensors, PyTorch's and Keras' formats, or the model.json of a TensorFlow.js graph model,
- * whose shards are read from the same folder and nowhere else.
+ * whose shards are read from the same folder and nowhere else. Of `external` the files are
+ * read that an ONNX model names.
  *
  * Throws ERR_FILE for what cannot be read, ERR_INVALID_CHECKPOINT for a malformed or hostile file,
  * ERR_UNSUPPORTED for a known format that is not supported.
  */
-export async function readCheckpoint(source: string | URL | Uint8Array): Promise<Checkpoint> {
-  if (source instanceof Uint8Array) return parseCheckpoint(source);
+export async function readCheckpoint(source: string | URL | Uint8Array, external: ExternalFiles = new Map()): Promise<Checkpoint> {
+  if (source instanceof Uint8Array) return parseCheckpoint(source, await readExternal(source, external));
   const path = toPath(source);
   try {
     const bytes = await readWholeFile(path, Infinity, (start) => void detectFormat(start));
-    if (detectFormat(bytes) !== 'tfjs-graph') return parseCheckpoint(bytes);
+    if (detectFormat(bytes) !== 'tfjs-graph') return parseCheckpoint(bytes, await readExternal(bytes, external));
     if (looksLikeSafetensorsIndex(bytes)) {
       const index = readSafetensorsIndex(bytes);
       return assembleSafetensors(index, await readShards(dirname(path), index.names, Infinity));
@@ -51,7 +55,7 @@ export async function readCheckpoint(source: string | URL | Uint8Array): Promise
 }
 
 /** The same for bytes at hand, at once; a TensorFlow.js model needs its shards and so cannot be read here. */
-export function parseCheckpoint(source: Uint8Array): Checkpoint {
+export function parseCheckpoint(source: Uint8Array, external: ExternalData = new Map()): Checkpoint {
   if (!(source instanceof Uint8Array)) throw invalidArgument('the checkpoint', 'a Uint8Array', source);
   const bytes = settled(source);
   switch (detectFormat(bytes)) {
@@ -60,7 +64,7 @@ export function parseCheckpoint(source: Uint8Array): Checkpoint {
     case 'torch':
       return looksLikeZip(bytes) ? readTorch(bytes) : readTorchStream(bytes);
     case 'onnx':
-      return readOnnx(bytes);
+      return readOnnx(bytes, external);
     case 'tflite':
       return readTflite(bytes);
     case 'keras':
@@ -185,6 +189,18 @@ async function readInside(folder: string, name: string, limit: number): Promise<
     throw new EfficientNetError('ERR_FILE', 'Expected a file of the same folder but this is a link to another place');
   }
   return readWholeFile(path, limit, () => undefined);
+}
+
+/** The files that an ONNX model names, of those that the caller hands over. */
+async function readExternal(bytes: Uint8Array, external: ExternalFiles): Promise<ExternalData> {
+  const files = new Map<string, Uint8Array>();
+  if (external.size === 0 || !looksLikeOnnx(bytes)) return files;
+  for (const name of onnxExternalFiles(bytes)) {
+    const source = external.get(name);
+    if (source === undefined) continue; // The reader says which tensor is missing then.
+    files.set(name, source instanceof Uint8Array ? source : await readWholeFile(toPath(source), Infinity, () => undefined));
+  }
+  return files;
 }
 
 async function readShards(folder: string, names: readonly string[], expected: number): Promise<Map<string, Uint8Array>> {

@@ -75,6 +75,26 @@ export function readOnnxFile(bytes: Uint8Array, external: ExternalData = new Map
   return { opset, metadata, ...graph };
 }
 
+/** The names of the files in which a model keeps tensors outside itself. */
+export function onnxExternalFiles(bytes: Uint8Array): ReadonlySet<string> {
+  const names = new Set<string>();
+  const model = new MessageReader(bytes);
+  model.fields((modelMember) => {
+    if (modelMember !== modelField.graph) return;
+    const graph = model.message();
+    graph.fields((member) => {
+      if (member !== graphField.initializer) return;
+      const tensor = graph.message();
+      tensor.fields((field) => {
+        if (field !== tensorField.externalData) return;
+        const { key, value } = readEntry(tensor.message());
+        if (key === 'location') names.add(value);
+      });
+    });
+  });
+  return names;
+}
+
 interface MutableGraph {
   readonly nodes: OnnxNode[];
   readonly initializers: Map<string, GraphConstant>;

@@ -7,6 +7,8 @@ import { graphCheckpoint } from './graph-network.js';
 import { onnxGraph } from './onnx-graph.js';
 import { readOnnxFile, type ExternalData } from './onnx-model.js';
 
+export { onnxExternalFiles, type ExternalData } from './onnx-model.js';
+
 /**
  * True where the bytes begin as an ONNX model does: a small IR version, then another field of the
  * model. Says nothing about what is in it.

@@ -25,7 +25,8 @@ export function everyBlock(options: EveryBlock = {}): Network {
     { ...fused, stage: 0, index: 1, in: a, expanded: a, out: a, kernel: 3, stride: 1, hasProject: false, residual: true },
     { ...fused, stage: 1, index: 0, in: a, expanded: 2 * a, out: b, kernel: 5, stride: 2, hasProject: true, residual: false },
     { ...fused, stage: 1, index: 1, in: b, expanded: 2 * b, out: b, kernel: 3, stride: 1, hasProject: true, residual: true },
-    { ...mbconv, stage: 2, index: 0, in: b, expanded: 2 * b, out: c, kernel: 5, stride: 2, squeeze: 0, hasExpand: true, residual: false },
+    // What a block without squeeze would squeeze with is not to be seen in a graph: the usual.
+    { ...mbconv, squeezeActivation: activation, gateActivation: 'sigmoid', stage: 2, index: 0, in: b, expanded: 2 * b, out: c, kernel: 5, stride: 2, squeeze: 0, hasExpand: true, residual: false },
     { ...mbconv, stage: 2, index: 1, in: c, expanded: 2 * c, out: c, kernel: 7, stride: 1, squeeze: 2, hasExpand: true, residual: true },
     { ...fused, stage: 3, index: 0, in: c, expanded: b, out: b, kernel: 3, stride: 2, hasProject: false, residual: false },
   ];

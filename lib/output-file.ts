@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a command's output file goes, checked before the work that fills it. Writes nothing.
+// Where an output file goes, checked before the work that fills it. Writes nothing.
 
 import { constants, promises as fs } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
-import { systemCode } from '../cache.js';
-import { EfficientNetError } from '../errors.js';
+import { systemCode } from './cache.js';
+import { EfficientNetError } from './errors.js';
 
 /**
  * The file to write: where `path` is a link, what it points to. A device, a pipe or a directory is

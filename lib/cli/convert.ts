@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// `efficientnet-simd convert`: any checkpoint to safetensors or ONNX. The work is convert.ts's.
+
+import { basename } from 'node:path';
+
+import { UsageError, type Command, type Values } from './command.js';
+import { ProgressBar } from './progress.js';
+import { formatMilliseconds, printable } from './terminal.js';
+
+/** The largest that a network takes. */
+const LARGEST_SIDE = 4096;
+
+export const convert: Command = {
+  name: 'convert',
+  operands: 'IN OUT',
+  summary:
+    'Write any checkpoint that can be loaded as safetensors or ONNX: by the ending of OUT, .safetensors or .onnx.\n' +
+    "IN is a file, an address, a folder, 'hf-hub:OWNER/NAME' or a model of the catalogue. OUT takes the place of a\n" +
+    'file that is there; it appears whole or not at all.',
+  options: {
+    to: { value: 'FORMAT', help: 'safetensors or onnx, in place of what OUT\'s ending says' },
+    model: { value: 'NAME', help: 'architecture (default: what the checkpoint says or its shapes are)' },
+    padding: { value: 'NAME', help: 'same or symmetric, in place of what the checkpoint implies' },
+    size: { value: 'N', help: 'fix the ONNX input to this height and width (default: any size)' },
+    height: { value: 'N', help: 'fix the ONNX input to this height in pixels' },
+    width: { value: 'N', help: 'fix the ONNX input to this width in pixels' },
+    'external-data': { value: 'FILE', help: 'file in which an ONNX model keeps its tensors, under the name that the model gives it' },
+  },
+  examples: [
+    'convert efficientnet_b2.pth b2.safetensors',
+    'convert b0 b0.onnx',
+    'convert --model tf_efficientnet_b3 b3.pth b3.onnx --size 300',
+  ],
+  async run(values, terminal) {
+    const [input, output, ...more] = values.operands;
+    if (input === undefined || output === undefined || more.length > 0) {
+      throw new UsageError(`convert takes two arguments, IN and OUT, found ${values.operands.length}`);
+    }
+    const to = values.choice('to', ['safetensors', 'onnx']);
+    const architecture = values.text('model');
+    const padding = values.choice('padding', ['same', 'symmetric']);
+    const external = values.text('external-data');
+    const size = readSize(values);
+    if (to === undefined && !/\.(safetensors|onnx)$/i.test(output)) throw new UsageError('OUT ends in neither .safetensors nor .onnx: say --to safetensors or --to onnx');
+    const progress = new ProgressBar(terminal.live);
+    // Not before the options are known to be right: it takes time to load.
+    const library = await import('../convert.js');
+    const started = performance.now();
+    try {
+      const made = await library.convert(input, output, {
+        ...size,
+        ...(to === undefined ? {} : { format: to }),
+        ...(architecture === undefined ? {} : { architecture }),
+        ...(padding === undefined ? {} : { padding }),
+        ...(external === undefined ? {} : { externalData: { [basename(external)]: external } }),
+        onProgress: (state) => progress.update(state),
+      });
+      progress.end();
+      const milliseconds = performance.now() - started;
+      if (values.has('json')) terminal.json({ input, ...made, milliseconds });
+      else terminal.out(`${printable(output)}: ${made.architecture}, ${made.classes} classes, ${made.padding} padding, ${made.bytes} bytes, ${formatMilliseconds(milliseconds)}`);
+      return 0;
+    } finally {
+      progress.end();
+    }
+  },
+};
+
+function readSize(values: Values): { readonly height?: number; readonly width?: number } {
+  const size = values.count('size', LARGEST_SIDE);
+  const height = values.count('height', LARGEST_SIDE) ?? size;
+  const width = values.count('width', LARGEST_SIDE) ?? size;
+  if (size !== undefined && (values.has('height') || values.has('width'))) {
+    throw new UsageError('--size sets both sides: give it without --height and --width');
+  }
+  if (height === undefined && width !== undefined) throw new UsageError('--width needs --height beside it');
+  return { ...(height === undefined ? {} : { height }), ...(width === undefined ? {} : { width }) };
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+// Conversions: what is written reads back bit for bit and without options, ONNX Runtime computes the
+// same logits from it, and a file appears whole or not at all.
+
+import { strict as assert } from 'node:assert';
+import { execFileSync } from 'node:child_process';
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { runCommandLine } from '../../lib/cli/main.js';
+import { Terminal } from '../../lib/cli/terminal.js';
+import { convert, EfficientNetError, type Activation, type ConvertOptions, type ErrorCode, type Network } from '../../lib/index.js';
+import { networkMetadata } from '../../lib/described-network.js';
+import { readCheckpoint } from '../../lib/formats/index.js';
+import { writeSafetensors } from '../../lib/formats/safetensors.js';
+import { buildNetwork } from '../../lib/network.js';
+import { randomWeights } from '../../lib/random-weights.js';
+import { canonicalMetadata, canonicalTensors } from '../../lib/weights.js';
+import { everyBlock } from './helpers/every-block.js';
+import { apart, floats, generate, pythonWith, using } from './helpers/oracle.js';
+import { noise } from './helpers/synthetic.js';
+
+/** A safetensors file as convert writes it for a network that has no name. */
+function checkpointOf(network: Network, more: Readonly<Record<string, string>> = {}): Uint8Array {
+  const custom = network.name === 'custom' ? { network: networkMetadata(network) } : {};
+  return writeSafetensors(canonicalTensors(randomWeights(network)), { ...canonicalMetadata(network), ...custom, ...more });
+}
+
+const activations: readonly Activation[] = ['swish', 'relu', 'relu6', 'hard-swish'];
+const networks: Readonly<Record<string, Network>> = {
+  ...Object.fromEntries(activations.map((activation) => [activation, everyBlock({ activation, hidden: activation === 'relu' ? 0 : 6 })])),
+  symmetric: everyBlock({ padding: 'symmetric' }),
+  hard: everyBlock({ activation: 'hard-swish', squeezeActivation: 'relu', gateActivation: 'hard-sigmoid', hidden: 7 }),
+  sigmoid: everyBlock({ activation: 'relu6', squeezeActivation: 'sigmoid', gateActivation: 'hard-sigmoid' }),
+  b0: buildNetwork('b0', { classes: 7, padding: 'same', batchNormEpsilon: 1e-3 }),
+};
+
+describe('convert', () => {
+  let folder: string;
+  const at = (name: string): string => join(folder, name);
+  before(() => (folder = mkdtempSync(join(tmpdir(), 'efficientnet-simd-convert-'))));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  for (const [name, network] of Object.entries(networks)) {
+    it(`${name}: safetensors to ONNX and back is the same, byte for byte`, async () => {
+      const first = at(`${name}.first.safetensors`);
+      await convert(checkpointOf(network), first, { recipe: { crop: 'squash', mean: [0.5, 0.4, 0.3] }, labels: Array.from({ length: network.head.classes }, (_, i) => `é${i}`) });
+      const made = await convert(first, at(`${name}.onnx`));
+      assert.equal(made.bytes, readFileSync(at(`${name}.onnx`)).length);
+      const { bytes, ...rest } = await convert(at(`${name}.onnx`), at(`${name}.second.safetensors`));
+      assert.deepEqual(rest, {
+        output: at(`${name}.second.safetensors`), format: 'safetensors', architecture: network.name, classes: network.head.classes,
+        padding: network.padding, source: 'onnx',
+      });
+      assert.deepEqual(readFileSync(at(`${name}.second.safetensors`)), readFileSync(first));
+      await using({ weights: first }, (model) =>
+        using({ weights: at(`${name}.onnx`) }, (other) => {
+          const { source: _source, weightBytes: _bytes, ...info } = model.info;
+          const { source, weightBytes: _others, ...others } = other.info;
+          assert.equal(source, 'onnx');
+          assert.deepEqual(others, info);
+          assert.deepEqual(info.recipe.mean, [0.5, 0.4, 0.3]);
+          const input = noise(3 * 40 * 56, 3);
+          assert.deepEqual(other.runSync(input, { height: 40, width: 56 }), model.runSync(input, { height: 40, width: 56 }));
+          const pixels = { data: new Uint8Array(300).fill(77), width: 10, height: 10, channels: 'rgb' } as const;
+          assert.deepEqual(other.classifySync(pixels), model.classifySync(pixels));
+          assert.match(model.classifySync(pixels)[0]?.label ?? '', /^é\d$/);
+        }),
+      );
+    });
+  }
+
+  it('leaves ImageNet\'s labels out, and fixes the size of an ONNX input', async () => {
+    await convert(checkpointOf(buildNetwork('b0')), at('sized.onnx'), { height: 96 });
+    const { metadata, network } = await readCheckpoint(at('sized.onnx'));
+    assert.deepEqual([...metadata.keys()].sort(), ['architecture', 'batchNormEpsilon', 'format', 'graph.preprocessing', 'padding', 'recipe', 'version']);
+    assert.deepEqual([network?.height, network?.width], [96, 96]);
+  });
+
+  it('reads what others write', async () => {
+    const golden = join(__dirname, '..', '..', '..', 'test', 'golden');
+    const input = noise(3 * 32 * 32, 1);
+    for (const name of ['small.onnx', 'small-hard.tflite', 'small-f16.tflite']) {
+      const expected = await using({ weights: join(golden, name) }, (model) => model.runSync(input, { height: 32, width: 32 }));
+      for (const ending of ['onnx', 'safetensors']) {
+        await convert(pathToFileURL(join(golden, name)), pathToFileURL(at(`${name}.${ending}`)));
+        const found = await using({ weights: at(`${name}.${ending}`) }, (model) => model.runSync(input, { height: 32, width: 32 }));
+        assert.deepEqual(found, expected, `${name} to ${ending}`);
+      }
+    }
+  });
+});
+
+describe('convert: files and arguments', () => {
+  let folder: string;
+  let input: string;
+  const at = (name: string): string => join(folder, name);
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'efficientnet-simd-convert-'));
+    input = at('in.safetensors');
+    writeFileSync(input, checkpointOf(everyBlock()));
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+  afterEach(() => assert.deepEqual(readdirSync(folder).filter((name) => name.endsWith('.tmp')), []));
+
+  const fails = (run: () => Promise<unknown>, code: ErrorCode, message: RegExp): Promise<void> =>
+    assert.rejects(run, (error: unknown) => {
+      assert.ok(error instanceof EfficientNetError, String(error));
+      assert.equal(error.code, code, error.message);
+      assert.match(error.message, message);
+      return true;
+    });
+
+  it('takes the place of a file, writes through a link, and of nothing else', async function () {
+    writeFileSync(at('old.onnx'), 'old');
+    await convert(input, at('old.onnx'));
+    assert.ok(readFileSync(at('old.onnx')).length > 1000);
+    if (process.platform === 'win32') return this.skip();
+    symlinkSync(at('old.onnx'), at('link.onnx'));
+    await convert(input, at('link.onnx'));
+    assert.ok(lstatSync(at('link.onnx')).isSymbolicLink());
+    mkdirSync(at('folder.onnx'), { recursive: true });
+    await fails(() => convert(input, at('folder.onnx')), 'ERR_FILE', /it is a directory/);
+    execFileSync('mkfifo', [at('pipe.onnx')]);
+    await fails(() => convert(input, at('pipe.onnx')), 'ERR_FILE', /a pipe or a device/);
+    await fails(() => convert(input, '/dev/null', { format: 'onnx' }), 'ERR_FILE', /a pipe or a device/);
+    await fails(() => convert(input, at('none/out.onnx')), 'ERR_FILE', /its folder does not exist/);
+    symlinkSync(input, at('alias.safetensors'));
+    await fails(() => convert(at('alias.safetensors'), input), 'ERR_INVALID_ARGUMENT', /another file than its input/);
+  });
+
+  it('leaves the old file where the input is not sound', async () => {
+    writeFileSync(at('kept.onnx'), 'kept');
+    writeFileSync(at('broken.safetensors'), readFileSync(input).subarray(0, 5000));
+    await fails(() => convert(at('broken.safetensors'), at('kept.onnx')), 'ERR_INVALID_CHECKPOINT', /broken\.safetensors/);
+    await fails(() => convert(at('missing.pth'), at('kept.onnx')), 'ERR_FILE', /cannot be read/);
+    await assert.rejects(() => convert(input, at('kept.onnx'), { signal: AbortSignal.abort('stop') }), (reason) => reason === 'stop');
+    assert.equal(readFileSync(at('kept.onnx'), 'utf8'), 'kept');
+  });
+
+  it('checks its arguments', async () => {
+    const wrong = (value: unknown): never => value as never;
+    const cases: readonly (readonly [input: unknown, output: unknown, options: unknown, message: RegExp])[] = [
+      [input, at('a.bin'), undefined, /ends in \.safetensors or \.onnx, or the option format/],
+      [input, at('a.onnx'), { format: 'tflite' }, /one of 'safetensors', 'onnx' for format/],
+      [input, at('a.onnx'), { formt: 'onnx' }, /Unknown option 'formt' in the convert options\. Did you mean 'format'/],
+      [input, at('a.onnx'), { weights: input }, /Unknown option 'weights'/],
+      [input, at('a.onnx'), { height: 0 }, /an integer from 1 to 4096 for height/],
+      [input, at('a.onnx'), { width: 32 }, /a height beside the width/],
+      [input, at('a.safetensors'), { height: 32 }, /a safetensors file has no input/],
+      [input, '', undefined, /a path or a file URL for the output/],
+      [input, 7, undefined, /a path or a file URL for the output/],
+      [7, at('a.onnx'), undefined, /for weights but received 7/],
+      [input, at('a.onnx'), { labels: ['one'] }, /5 names/],
+      [input, at('a.onnx'), { externalData: [] }, /an object of paths or bytes by name for externalData/],
+      [input, at('a.onnx'), { externalData: { a: 7 } }, /for externalData\["a"\]/],
+    ];
+    for (const [from, to, options, message] of cases) {
+      await fails(() => convert(wrong(from), wrong(to), wrong(options) as ConvertOptions), 'ERR_INVALID_ARGUMENT', message);
+    }
+    assert.equal(cases.length, 13);
+    assert.ok(!existsSync(at('a.onnx')));
+  });
+
+  it('as a command', async () => {
+    const run = async (...args: string[]): Promise<{ readonly status: number; readonly out: string; readonly err: string }> => {
+      const [out, err]: [string[], string[]] = [[], []];
+      const stream = (to: string[]) => ({ isTTY: false, columns: 80, write: (text: string) => to.push(text) > 0 });
+      const terminal = new Terminal(stream(out) as never, stream(err) as never, {});
+      return { status: await runCommandLine(['convert', ...args], terminal), out: out.join(''), err: err.join('') };
+    };
+    const { status, out, err } = await run(input, at('command.onnx'), '--json', '--size', '64');
+    assert.equal(status, 0, err);
+    const { milliseconds, ...result } = JSON.parse(out) as { readonly milliseconds: number };
+    assert.ok(milliseconds > 0);
+    assert.deepEqual(result, {
+      input, output: at('command.onnx'), format: 'onnx', bytes: readFileSync(at('command.onnx')).length, architecture: 'custom', classes: 5, padding: 'same', source: 'canonical',
+    });
+    assert.match((await run(at('command.onnx'), at('command.safetensors'))).out, /command\.safetensors: custom, 5 classes, same padding, \d+ bytes/);
+    for (const [args, message] of [
+      [[input], /takes two arguments, IN and OUT, found 1/], [[input, at('x.bin')], /say --to safetensors or --to onnx/],
+      [[input, at('x.onnx'), '--to', 'tflite'], /--to expects safetensors or onnx/], [[input, at('x.onnx'), '--width', '32'], /--width needs --height/],
+    ] as const) {
+      const wrongUse = await run(...args);
+      assert.equal(wrongUse.status, 2);
+      assert.match(wrongUse.err, message);
+    }
+    assert.equal((await run(at('none.pth'), at('x.onnx'))).status, 1);
+  });
+});
+
+describe('convert: ONNX Runtime computes the same', function () {
+  this.timeout(300_000);
+  const sizes = [[64, 64], [65, 97], [33, 40]] as const;
+  const cases: Readonly<Record<string, Network>> = {
+    ...networks,
+    'b3 tf': buildNetwork('tf_efficientnet_b3', { classes: 9 }),
+    'v2-s': buildNetwork('v2-s', { classes: 9 }),
+    'mobilenetv3-large': buildNetwork('mobilenetv3-large', { classes: 9 }),
+    'lite0 tf': buildNetwork('tf_efficientnet_lite0', { classes: 9 }),
+  };
+  let folder = '';
+  const file = (name: string, size: readonly number[], kind: string): string => join(folder, `${name}.${size.join('x')}.${kind}`);
+  before(async function () {
+    const python = pythonWith(['onnxruntime'], 'EFFNET_REQUIRE_ONNXRUNTIME');
+    if (python === undefined) return this.skip();
+    folder = mkdtempSync(join(tmpdir(), 'efficientnet-simd-convert-'));
+    const jobs: string[] = [];
+    for (const [name, network] of Object.entries(cases)) {
+      await convert(checkpointOf(network), join(folder, `${name}.onnx`));
+      for (const size of sizes) {
+        writeFileSync(file(name, size, 'in'), new Uint8Array(noise(2 * 3 * size[0] * size[1], size[0]).buffer));
+        jobs.push(join(folder, `${name}.onnx`), file(name, size, 'in'), file(name, size, 'out'), size.join('x'));
+      }
+    }
+    generate(python, 'run_onnx.py', jobs);
+  });
+  after(() => {
+    if (folder !== '') rmSync(folder, { recursive: true, force: true });
+  });
+
+  for (const [name, network] of Object.entries(cases)) {
+    it(`${name}: two images of ${sizes.map((size) => size.join('x')).join(', ')} within 1e-4 of the largest logit`, () =>
+      using({ weights: checkpointOf(network) }, (model) => {
+        for (const size of sizes) {
+          const found = floats(file(name, size, 'out'));
+          const expected = model.runSync(floats(file(name, size, 'in')), { layout: 'nchw', height: size[0], width: size[1] });
+          const error = apart(found, expected);
+          assert.ok(error < 1e-4, `${size.join('x')}: ${error}`);
+        }
+      }));
+  }
+});
