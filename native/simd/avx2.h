@@ -15,6 +15,7 @@ namespace {
 struct f32v {
   static constexpr int kLanes = 8;
   static constexpr int kRegisters = 16;
+  static constexpr bool kWriteOut = true;  // activations in every tile (simd/math.h)
   __m256 v;
 
   static EFFNET_INLINE f32v zero() { return {_mm256_setzero_ps()}; }

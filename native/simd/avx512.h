@@ -15,6 +15,7 @@ namespace {
 struct f32v {
   static constexpr int kLanes = 16;
   static constexpr int kRegisters = 32;
+  static constexpr bool kWriteOut = true;  // activations in every tile (simd/math.h)
   __m512 v;
 
   static EFFNET_INLINE f32v zero() { return {_mm512_setzero_ps()}; }

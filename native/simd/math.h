@@ -77,15 +77,14 @@ EFFNET_INLINE void apply_in_registers(At at, const F& f) {
 }
 
 // Hundreds of tiles contain this code, so only the activations of whole networks are written out; the
-// others take a way through memory.
+// others take a way through memory. In plain C++, where an activation is a hundred instructions, all do.
 template <int N, class At>
 EFFNET_INLINE void activate_registers(activation act, At at) {
-  switch (act) {
-    case activation::none: return;
-    case activation::relu: return apply_in_registers<N>(at, activator<activation::relu>{});
-    case activation::relu6: return apply_in_registers<N>(at, activator<activation::relu6>{});
-    case activation::exp2_swish: return apply_in_registers<N>(at, activator<activation::exp2_swish>{});
-    default: break;
+  if (act == activation::none) return;
+  if constexpr (f32v::kWriteOut) {
+    if (act == activation::relu) return apply_in_registers<N>(at, activator<activation::relu>{});
+    if (act == activation::relu6) return apply_in_registers<N>(at, activator<activation::relu6>{});
+    if (act == activation::exp2_swish) return apply_in_registers<N>(at, activator<activation::exp2_swish>{});
   }
   float memory[N * f32v::kLanes];
   unroll<N>([&](auto i) EFFNET_LAMBDA { at(i).store(memory + i * f32v::kLanes); });

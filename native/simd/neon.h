@@ -15,6 +15,7 @@ namespace {
 struct f32v {
   static constexpr int kLanes = 4;
   static constexpr int kRegisters = 32;
+  static constexpr bool kWriteOut = true;  // activations in every tile (simd/math.h)
   float32x4_t v;
 
   static EFFNET_INLINE f32v zero() { return {vdupq_n_f32(0.0f)}; }

@@ -16,6 +16,7 @@ namespace {
 struct f32v {
   static constexpr int kLanes = 4;
   static constexpr int kRegisters = 16;
+  static constexpr bool kWriteOut = false;  // activations in every tile (simd/math.h)
   float v[4];
 
   static EFFNET_INLINE f32v zero() { return {{0, 0, 0, 0}}; }
