@@ -6,6 +6,7 @@ import { types } from 'node:util';
 
 import { fromNative, nativeCode, type Isa, type NativeSession, type NativeTimings, type Wanted } from './binding.js';
 import { checkBoolean, checkInteger, checkOneOf, checkOptions, invalidArgument } from './check.js';
+import type { CheckpointFacts } from './config/config.js';
 import { EfficientNetError } from './errors.js';
 import { decodeImage, rawPixels, type DecodedImage, type ImageSource, type RawPixels } from './image.js';
 import type { Padding } from './network.js';
@@ -59,6 +60,7 @@ export interface ModelInfo {
   readonly batchNormEpsilon: number;
   /** Who named the checkpoint's tensors. */
   readonly source: Naming;
+  readonly checkpoint: CheckpointFacts;
   readonly recipe: Recipe;
   readonly isa: Isa;
   /** Names of the kernels that this network runs through, in order, once each. */

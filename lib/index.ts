@@ -3,6 +3,7 @@
 
 export { load, EfficientNet, type LoadOptions, type Model } from './model.js';
 export type { Classification, ClassifyOptions, EmbedOptions, ModelInfo, Prediction, RunOptions } from './efficientnet.js';
+export type { CheckpointFacts } from './config/config.js';
 export type { ImageSource, PixelChannels, RawPixels } from './image.js';
 export type { Crop, Filter, Recipe, RecipeOptions } from './recipe.js';
 export { convert, type Conversion, type ConvertFormat, type ConvertOptions } from './convert.js';

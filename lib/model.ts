@@ -4,6 +4,7 @@
 
 import { addon, fromNative, type Addon, type Isa, type NativeSession } from './binding.js';
 import { checkInteger, checkOneOf } from './check.js';
+import type { CheckpointFacts } from './config/config.js';
 import { describe } from './describe.js';
 import { EfficientNet, type ModelFacts } from './efficientnet.js';
 import type { Checkpoint } from './formats/tensor.js';
@@ -48,12 +49,11 @@ export async function load(source: string | LoadOptions, options?: LoadOptions):
   const native = addon(); // first: a missing addon should not cost a download
   // Bytes are read, mapped and copied by the addon before this call returns: there is no await on
   // their way, so that their buffer may be reused or transferred afterwards.
-  const isOurs = !(given.weights instanceof Uint8Array);
-  const { checkpoint, origin, weights, recipe, labels } = given.weights instanceof Uint8Array ? openBytes(given, given.weights) : await openWeights(given);
+  const { checkpoint, facts, ours, origin, weights, recipe, labels } = given.weights instanceof Uint8Array ? openBytes(given, given.weights) : await openWeights(given);
   const opening = openSession(native, weights, recipe, given); // packed when this returns
-  if (isOurs) discard(native, checkpoint, weights);
+  if (ours) discard(native, checkpoint, weights);
   const session = await opening;
-  return new EfficientNet({ session, labels, facts: factsOf(weights.network, origin, recipe) });
+  return new EfficientNet({ session, labels, facts: factsOf(weights.network, origin, recipe, facts) });
 }
 
 interface CheckedLoad extends CheckedWeights<LoadOptions> {
@@ -103,7 +103,7 @@ async function openSession(
   throw signal.reason;
 }
 
-function factsOf(network: Network, origin: CheckpointSource, recipe: Recipe): ModelFacts {
+function factsOf(network: Network, origin: CheckpointSource, recipe: Recipe, checkpoint: CheckpointFacts): ModelFacts {
   const { parameters, macs } = describe(network);
   return {
     architecture: network.name,
@@ -115,6 +115,7 @@ function factsOf(network: Network, origin: CheckpointSource, recipe: Recipe): Mo
     padding: network.padding,
     batchNormEpsilon: network.batchNormEpsilon,
     source: origin.naming,
+    checkpoint,
     recipe,
   };
 }

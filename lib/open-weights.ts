@@ -2,10 +2,11 @@
 // From what a user names to a network's weights with all that belongs to them: the checkpoint is found,
 // read and mapped, and its recipe and labels with it. For load and convert; nothing is packed or run here.
 
+import { fileURLToPath } from 'node:url';
 import { types } from 'node:util';
 
 import { checkBoolean, checkFinite, checkOneOf, checkOptions, checkString, invalidArgument } from './check.js';
-import type { CheckpointConfig } from './config/config.js';
+import type { CheckpointConfig, CheckpointFacts } from './config/config.js';
 import { kerasConfig, type KerasReading } from './config/keras.js';
 import { applyConfig, readMetadata } from './config/metadata.js';
 import { EfficientNetError } from './errors.js';
@@ -78,6 +79,9 @@ export type CheckedWeights<T extends WeightsOptions = WeightsOptions> = Omit<T, 
 
 export interface OpenedWeights {
   readonly checkpoint: Checkpoint;
+  readonly facts: CheckpointFacts;
+  /** No byte of the checkpoint is a caller's: it may be spent. */
+  readonly ours: boolean;
   readonly origin: CheckpointSource;
   readonly weights: FoldedWeights;
   readonly recipe: Recipe;
@@ -88,23 +92,26 @@ export interface OpenedWeights {
 /** Reads, maps and says what was guessed. A file's bytes may be spent by it; those of a caller stay as they are. */
 export async function openWeights(given: CheckedWeights): Promise<OpenedWeights> {
   if (given.weights instanceof Uint8Array) return openBytes(given, given.weights);
-  const { checkpoint, config } = await readPlace(given, given.weights);
-  return finish(given, checkpoint, config, true);
+  const { checkpoint, config, path } = await readPlace(given, given.weights);
+  return finish(given, checkpoint, config, path);
 }
 
 /** The same for bytes at hand, at once. */
 export function openBytes(given: CheckedWeights, bytes: Uint8Array): OpenedWeights {
-  return finish(given, parseCheckpoint(bytes, externalBytes(given.externalData)), undefined, false);
+  return finish(given, parseCheckpoint(bytes, externalBytes(given.externalData)), undefined, null);
 }
 
-function finish(given: CheckedWeights, checkpoint: Checkpoint, found: CheckpointConfig | undefined, consume: boolean): OpenedWeights {
+function finish(given: CheckedWeights, checkpoint: Checkpoint, found: CheckpointConfig | undefined, path: string | null): OpenedWeights {
+  // Bytes of a caller stay as they are.
+  const ours = path !== null && ![...given.externalData.values()].some((value) => value instanceof Uint8Array);
   const config = kerasConfig(checkpoint, given.keras) ?? found ?? readMetadata(checkpoint.metadata);
   const named = given.architecture ?? config?.architecture;
   const origin = { ...detectSource(checkpoint, named), ...conventionsOf(config) };
-  const weights = mapWeights(checkpoint, networkOf(given, named, origin), { consume });
+  const weights = mapWeights(checkpoint, networkOf(given, named, origin), { consume: ours });
   warn(given, config, origin);
   const recipe = checkRecipe(given.recipe, applyConfig(config, recipeOfGraph(checkpoint.network, recipeFor(weights.network, origin, named))));
-  return { checkpoint, origin, weights, recipe, labels: labelsFor(given.labels, config, weights.network.head.classes) };
+  const facts = { format: checkpoint.format, path, configuration: config?.from ?? null };
+  return { checkpoint, facts, ours, origin, weights, recipe, labels: labelsFor(given.labels, config, weights.network.head.classes) };
 }
 
 // ---- options ------------------------------------------------------------------------------------------
@@ -209,14 +216,14 @@ function labelsFor(labels: unknown, config: CheckpointConfig | undefined, classe
 
 // ---- steps --------------------------------------------------------------------------------------------
 
-async function readPlace(given: CheckedWeights, place: WeightsPlace): Promise<{ checkpoint: Checkpoint; config?: CheckpointConfig }> {
+async function readPlace(given: CheckedWeights, place: WeightsPlace): Promise<{ checkpoint: Checkpoint; path: string; config: CheckpointConfig | undefined }> {
   const { signal, onProgress, offline, update, file, integrity } = given;
   const named = given.architecture !== undefined;
   const { path, config } = await locate(place, { signal, onProgress, offline, update, file, integrity, named });
   signal?.throwIfAborted();
   const checkpoint = await readCheckpoint(path, given.externalData);
   signal?.throwIfAborted();
-  return config === undefined ? { checkpoint } : { checkpoint, config };
+  return { checkpoint, path: typeof path === 'string' ? path : fileURLToPath(path), config };
 }
 
 /** What a configuration says of them wins over what the tensors' names imply. */

@@ -3,6 +3,7 @@
 // the reading of single fields. Each writer's own file format is in a file of its own.
 
 import { EfficientNetError } from '../errors.js';
+import type { CheckpointFormat } from '../formats/tensor.js';
 import type { Padding } from '../network.js';
 import { fractionOf } from '../published/model.js';
 import type { Crop, Filter, RecipeOptions } from '../recipe.js';
@@ -20,6 +21,15 @@ export interface CheckpointConfig {
   readonly labels?: readonly string[] | undefined;
   /** Readings that are not the only ones, or that cannot be followed. */
   readonly notes: readonly ConfigNote[];
+}
+
+/** Where a model came from. */
+export interface CheckpointFacts {
+  readonly format: CheckpointFormat;
+  /** Its file on this machine; null where bytes were given. */
+  readonly path: string | null;
+  /** What was read of how it is to be used, beside its tensors' names: `config.json`; null for nothing. */
+  readonly configuration: string | null;
 }
 
 /** A reading that may be another than the one meant. */

@@ -195,6 +195,7 @@ describe('configuration beside a checkpoint', () => {
     await using model = await load({ weights: home, threads: 1 });
     const { recipe, padding, batchNormEpsilon } = model.info;
     assert.deepEqual([recipe.height, recipe.cropFraction, padding, batchNormEpsilon], [96, 0.9, 'same', 1e-3]);
+    assert.deepEqual(model.info.checkpoint, { format: 'safetensors', path: join(home, 'model.safetensors'), configuration: 'config.json' });
     const image = { data: new Uint8Array(300).fill(9), width: 10, height: 10, channels: 'rgb' } as const;
     assert.match(model.classifySync(image, { top: 1 })[0]?.label ?? '', /^class \d+$/);
     await using other = await load({ weights: home, architecture: 'efficientnet_b0', recipe: { size: 64 }, labels: own.label_names, threads: 1 });
@@ -202,6 +203,9 @@ describe('configuration beside a checkpoint', () => {
     // The file alone says nothing of it: only what the user names is opened.
     await using bare = await load({ weights: join(home, 'model.safetensors'), architecture: 'b0', padding: 'same', batchNormEpsilon: 1e-3, threads: 1 });
     assert.equal(bare.info.recipe.height, 224);
+    assert.equal(bare.info.checkpoint.configuration, null);
+    await using bytes = await load({ weights, architecture: 'efficientnet_b0', threads: 1 });
+    assert.deepEqual(bytes.info.checkpoint, { format: 'safetensors', path: null, configuration: null });
     assert.deepEqual(warnings, []);
   });
 
