@@ -34,13 +34,12 @@ export type { DepthRounding } from './compound/depth.js';
 export {
   searchCoefficients,
   SearchError,
-  searchObjective,
-  type Evaluation,
   type SearchOptions,
   type SearchPoint,
   type SearchProgress,
   type SearchResult,
 } from './compound/search.js';
+export { searchObjective, type Evaluation } from './compound/objective.js';
 export type { Grid, GridAxis } from './compound/grid.js';
 export type { Goal } from './compound/pareto.js';
 export { BudgetError, fitBudget, type BudgetKind, type BudgetTrial, type FitBudgetOptions, type FittedNetwork } from './compound/fit-budget.js';

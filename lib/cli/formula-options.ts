@@ -38,5 +38,8 @@ export function readScaled(values: Values, base: string | undefined): ScaledNetw
 
 /** The options that say again what differs from the paper's formula. */
 export function formulaArguments(values: Values): string {
-  return Object.keys(formulaOptions).filter((name) => values.has(name)).map((name) => [` --${name}`, values.text(name)].filter(Boolean).join(' ')).join('');
+  return Object.keys(formulaOptions)
+    .filter((name) => values.has(name))
+    .map((name) => [` --${name}`, values.text(name)].filter(Boolean).join(' '))
+    .join('');
 }

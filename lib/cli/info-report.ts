@@ -5,7 +5,19 @@
 import { receptiveFields } from '../compound/receptive-field.js';
 import type { LayerDescription, NetworkDescription } from '../describe.js';
 import type { Network } from '../network.js';
-import { details, formatPlain, formatSi, page, paragraphs, table, titledFigure, type BarChart, type Point, type XyChart } from '../report/index.js';
+import {
+  details,
+  formatPlain,
+  formatSi,
+  html,
+  page,
+  paragraphs,
+  table,
+  titledFigure,
+  type BarChart,
+  type Point,
+  type XyChart,
+} from '../report/index.js';
 import { formatBytes, formatCount } from './terminal.js';
 
 const FLOAT_BYTES = 4;
@@ -23,7 +35,8 @@ export function networkReport(network: Network, description: NetworkDescription)
   const groups = groupsOf(layers, network);
   return page({
     title: `${name} at ${height}x${width}`,
-    lead: `${formatCount(parameters)} parameters and ${formatCount(macs)} multiply-accumulates for one image, in ${network.blocks.length} blocks.`,
+    lead: html`${formatCount(parameters)} parameters and ${formatCount(macs)} multiply-accumulates for one image, in
+      ${network.blocks.length} blocks.`,
     facts: [
       ['parameters', formatSi(parameters)],
       ['MACs', formatSi(macs)],
@@ -35,20 +48,37 @@ export function networkReport(network: Network, description: NetworkDescription)
       {
         title: 'Where the work and the parameters are',
         content: [
-          titledFigure(sharesChart(groups, 'macs', 'Multiply-accumulates', 0), 'For one image. The early layers have few channels on large maps, the late ones many on small maps.'),
-          titledFigure(sharesChart(groups, 'parameters', 'Parameters', 1), 'A weight of an early layer is used for many pixels, one of a late layer for few, and one of the classifier once.'),
+          titledFigure(
+            sharesChart(groups, 'macs', 'Multiply-accumulates', 0),
+            'For one image. The early layers have few channels on large maps, the late ones many on small maps.',
+          ),
+          titledFigure(
+            sharesChart(groups, 'parameters', 'Parameters', 1),
+            'A weight of an early layer is used for many pixels, one of a late layer for few, and one of the classifier once.',
+          ),
         ],
       },
       {
         title: 'From many pixels to many channels',
         content: [
-          titledFigure(mapsChart(layers), 'Inside a block the map is several times as wide as at its ends: fused, it never leaves the cache. Dotted: where the maps become smaller.'),
-          titledFigure(fieldChart(network), 'How much of the picture one value depends on, through the convolutions. The excite layers, which see the mean of the whole picture, are left out.'),
+          titledFigure(
+            mapsChart(layers),
+            html`Inside a block the map is several times as wide as at its ends: fused, it never leaves the cache. Dotted:
+              where the maps become smaller.`,
+          ),
+          titledFigure(
+            fieldChart(network),
+            html`How much of the picture one value depends on, through the convolutions. The excite layers, which see the
+              mean of the whole picture, are left out.`,
+          ),
         ],
       },
       { title: 'Every layer', content: details(`${layers.length} layers with their shapes`, layerTable(layers)) },
     ],
-    footer: paragraphs('Counted from the network\'s definition; nothing was measured. Parameters as published counts have them: weights, biases, and scale and shift of each batch norm.'),
+    footer: paragraphs(
+      html`Counted from the network's definition; nothing was measured. Parameters as published counts have them: weights,
+        biases, and scale and shift of each batch norm.`,
+    ),
   });
 }
 
@@ -91,11 +121,14 @@ function largestMap(layers: readonly LayerDescription[]): number {
 function mapsChart(layers: readonly LayerDescription[]): XyChart {
   const blocks = blocksOf(layers).filter(({ name }) => name !== 'head');
   const last = ({ layers: members }: Group): LayerDescription | undefined => members.at(-1);
-  const widest = ({ layers: members }: Group): LayerDescription | undefined => members.reduce<LayerDescription | undefined>((a, b) => (a === undefined || bytesOf(b) > bytesOf(a) ? b : a), undefined);
+  const widest = ({ layers: members }: Group): LayerDescription | undefined =>
+    members.reduce<LayerDescription | undefined>((a, b) => (a === undefined || bytesOf(b) > bytesOf(a) ? b : a), undefined);
   const points = (of: (group: Group) => LayerDescription | undefined): Point[] =>
     blocks.flatMap((group, i) => {
       const layer = of(group);
-      return layer === undefined ? [] : [{ x: i, y: bytesOf(layer), title: `${layer.name}: ${layer.output.join(' x ')}, ${formatBytes(bytesOf(layer))}` }];
+      return layer === undefined
+        ? []
+        : [{ x: i, y: bytesOf(layer), title: `${layer.name}: ${layer.output.join(' x ')}, ${formatBytes(bytesOf(layer))}` }];
     });
   const firstAt = new Map<number, number>();
   blocks.forEach((group, i) => {
@@ -120,7 +153,13 @@ function fieldChart(network: Network): XyChart {
     title: 'Receptive field after each block',
     x: { title: 'block (0: the stem)', format: formatPlain, min: 0 },
     y: { title: 'pixels of the input', format: formatPlain, min: 0 },
-    series: [{ name: 'receptive field', line: 'solid', points: fields.map(({ name, field }, i) => ({ x: i, y: field, title: `${name}: ${field} pixels` })) }],
+    series: [
+      {
+        name: 'receptive field',
+        line: 'solid',
+        points: fields.map(({ name, field }, i) => ({ x: i, y: field, title: `${name}: ${field} pixels` })),
+      },
+    ],
     rules: [{ y: network.resolution, label: 'the whole picture' }],
   };
 }
@@ -129,6 +168,13 @@ function layerTable(layers: readonly LayerDescription[]): ReturnType<typeof tabl
   const right = (title: string): { readonly title: string; readonly align: 'right' } => ({ title, align: 'right' });
   return table({
     columns: [{ title: 'layer' }, right('input'), right('output'), right('parameters'), right('MACs'), right('output in memory')],
-    rows: layers.map((layer) => [layer.name, layer.input.join(' × '), layer.output.join(' × '), formatCount(layer.parameters), formatCount(layer.macs), formatBytes(bytesOf(layer))]),
+    rows: layers.map((layer) => [
+      layer.name,
+      layer.input.join(' × '),
+      layer.output.join(' × '),
+      formatCount(layer.parameters),
+      formatCount(layer.macs),
+      formatBytes(bytesOf(layer)),
+    ]),
   });
 }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The charts of the scaling report, from its findings. Data only: lib/report draws them.
+// The charts of the scaling report, from its findings; those of published accuracies are in
+// accuracy-charts.ts. Data only: lib/report draws them.
 
 import { constraintProduct } from '../compound/constraint.js';
 import type { FittedNetwork } from '../compound/fit-budget.js';
-import { publishedB0, publishedFamily, publishedMobileNets, publishedOthers, type PublishedScaling } from '../compound/published.js';
+import { publishedB0 } from '../compound/published.js';
 import { receptiveField } from '../compound/receptive-field.js';
-import { checkFormula, scaleBy, type Formula, type ScaledNetwork } from '../compound/scale.js';
+import { scaleBy, type ScaledNetwork } from '../compound/scale.js';
 import type { DimensionRow, FamilyRow, MemberRow } from '../compound/study.js';
 import { formatPlain, formatSi, type Axis, type BarChart, type Point, type Series, type XyChart } from '../report/index.js';
-import type { ScaleFindings } from './scale-text.js';
+import type { ScaleFindings } from './scale-findings.js';
 
 const phiAxis: Axis = { title: 'φ', format: formatPlain };
-const accuracyAxis: Axis = { title: 'ImageNet top-1 (%)', format: formatPlain };
 /** Lines of the formula are drawn through this many points, so that the steps of rounding show. */
 const SAMPLES = 240;
 
@@ -47,10 +47,23 @@ export function multiplierChart(findings: ScaleFindings): XyChart {
     x: phiAxis,
     y: { title: 'times the base', scale: 'log', format: formatPlain },
     series: [
-      ...lines.map(({ name, base }, i): Series => ({ name: `${name}: ${base}^φ`, line: 'solid', marks: false, colour: i, points: ends.map((phi) => ({ x: phi, y: base ** phi })) })),
+      ...lines.map(({ name, base }, i): Series => ({
+        name: `${name}: ${base}^φ`,
+        line: 'solid',
+        marks: false,
+        colour: i,
+        points: ends.map((phi) => ({ x: phi, y: base ** phi })),
+      })),
       ...lines.map(({ name, of }, i): Series => ({
-        name: `${name}, published`, hollow: true, colour: i,
-        points: shownFamily(findings).map((row) => ({ x: row.formula.phi, y: of(row), ...(i === 0 ? { label: row.name.toUpperCase() } : {}), title: `${row.name.toUpperCase()}: ${name} ${formatPlain(of(row))}` })),
+        name: `${name}, published`,
+        hollow: true,
+        colour: i,
+        points: shownFamily(findings).map((row) => ({
+          x: row.formula.phi,
+          y: of(row),
+          ...(i === 0 ? { label: row.name.toUpperCase() } : {}),
+          title: `${row.name.toUpperCase()}: ${name} ${formatPlain(of(row))}`,
+        })),
       })),
     ],
   };
@@ -67,8 +80,20 @@ export function workChart(findings: ScaleFindings): XyChart {
     x: phiAxis,
     y: { title: 'MACs of one image', scale: 'log' },
     series: [
-      { name: 'the formula, rounded', line: 'solid', marks: false, colour: 0, points: all.map(({ phi, macs }) => ({ x: phi, y: macs })) },
-      { name: 'without rounding', line: 'dotted', marks: false, muted: true, points: span(findings).map((phi) => ({ x: phi, y: base * constraintProduct(findings.formula) ** phi })) },
+      {
+        name: 'the formula, rounded',
+        line: 'solid',
+        marks: false,
+        colour: 0,
+        points: all.map(({ phi, macs }) => ({ x: phi, y: macs })),
+      },
+      {
+        name: 'without rounding',
+        line: 'dotted',
+        marks: false,
+        muted: true,
+        points: span(findings).map((phi) => ({ x: phi, y: base * constraintProduct(findings.formula) ** phi })),
+      },
       { name: 'published networks', colour: 1, hollow: true, points: familyPoints(shownFamily(findings), ({ macs }) => macs) },
     ],
   };
@@ -80,17 +105,32 @@ export function parameterChart(findings: ScaleFindings): XyChart {
     x: phiAxis,
     y: { title: 'parameters', scale: 'log' },
     series: [
-      { name: 'the formula, rounded', line: 'solid', marks: false, colour: 0, points: samples(findings).map(({ phi, parameters }) => ({ x: phi, y: parameters })) },
-      { name: 'published networks, at the φ of equal work', colour: 1, hollow: true, points: familyPoints(shownFamily(findings), ({ parameters }) => parameters) },
+      {
+        name: 'the formula, rounded',
+        line: 'solid',
+        marks: false,
+        colour: 0,
+        points: samples(findings).map(({ phi, parameters }) => ({ x: phi, y: parameters })),
+      },
+      {
+        name: 'published networks, at the φ of equal work',
+        colour: 1,
+        hollow: true,
+        points: familyPoints(shownFamily(findings), ({ parameters }) => parameters),
+      },
     ],
   };
 }
 
 const timesOf = ({ phis = [] }: ScaleFindings, y: (milliseconds: number, macs: number) => number): readonly Point[] =>
-  phis.flatMap(({ scaled, measured }) => (measured === undefined ? [] : [{ x: scaled.phi, y: y(measured.milliseconds, scaled.macs) }]));
+  phis.flatMap(({ scaled, measured }) =>
+    measured === undefined ? [] : [{ x: scaled.phi, y: y(measured.milliseconds, scaled.macs) }],
+  );
 
 const familyTimes = (findings: ScaleFindings, y: (milliseconds: number, macs: number) => number): readonly Point[] =>
-  shownFamily(findings).flatMap(({ name, formula, macs, measured }) => (measured === undefined ? [] : [{ x: formula.phi, y: y(measured.milliseconds, macs), label: name.toUpperCase() }]));
+  shownFamily(findings).flatMap(({ name, formula, macs, measured }) =>
+    measured === undefined ? [] : [{ x: formula.phi, y: y(measured.milliseconds, macs), label: name.toUpperCase() }],
+  );
 
 export function timeChart(findings: ScaleFindings): XyChart {
   const { fitted } = findings;
@@ -100,9 +140,15 @@ export function timeChart(findings: ScaleFindings): XyChart {
     y: { title: 'milliseconds for one image', scale: 'log', format: formatPlain },
     series: [
       { name: 'the formula', line: 'solid', colour: 0, points: timesOf(findings, (milliseconds) => milliseconds) },
-      { name: 'published networks, at the φ of equal work', colour: 1, points: familyTimes(findings, (milliseconds) => milliseconds) },
+      {
+        name: 'published networks, at the φ of equal work',
+        colour: 1,
+        points: familyTimes(findings, (milliseconds) => milliseconds),
+      },
     ],
-    ...(fitted?.budget.kind === 'milliseconds' ? { rules: [{ y: fitted.budget.limit, label: `budget: ${fitted.budget.limit} ms` }] } : {}),
+    ...(fitted?.budget.kind === 'milliseconds'
+      ? { rules: [{ y: fitted.budget.limit, label: `budget: ${fitted.budget.limit} ms` }] }
+      : {}),
   };
 }
 
@@ -138,64 +184,19 @@ export function memberChart(rows: readonly MemberRow[]): XyChart {
     x: { title: 'MACs of one image', scale: 'log' },
     y: { title: 'milliseconds for one image', scale: 'log', format: formatPlain },
     series: groups.map(([name], i): Series => ({
-      name, colour: i,
-      points: rows.flatMap((row) => (groupOf(row.name) === i && row.measured !== undefined ? [{ x: row.macs, y: row.measured.milliseconds, label: row.name }] : [])),
+      name,
+      colour: i,
+      points: rows.flatMap((row) =>
+        groupOf(row.name) === i && row.measured !== undefined
+          ? [{ x: row.macs, y: row.measured.milliseconds, label: row.name }]
+          : [],
+      ),
     })),
   };
 }
 
-/** One network scaled conventionally, and in all dimensions: outlines and filled marks of one colour. */
-function scaledSeries(name: string, rows: readonly PublishedScaling[], colour: number): readonly Series[] {
-  const point = ({ macs, top1, setting, dimension }: PublishedScaling): Point => ({
-    x: macs, y: top1, label: dimension === undefined ? name : dimension === 'compound' ? 'd, w and r' : setting, title: `${name}, ${setting}: ${top1} % at ${formatSi(macs)} MACs`,
-  });
-  return [
-    { name: `${name}, one dimension`, hollow: true, colour, points: rows.filter(({ dimension }) => dimension !== 'compound').map(point) },
-    { name: 'all three', colour, points: rows.filter(({ dimension }) => dimension === 'compound').map(point) },
-  ];
-}
-
-const familySeries = (x: 'macs' | 'parameters'): Series => ({
-  name: 'EfficientNet', line: 'solid', colour: 0,
-  points: publishedFamily.map((row) => ({ x: row[x], y: row.top1, label: row.name.toUpperCase() })),
-});
-
-export function accuracyByMacs(): XyChart {
-  const others = [...new Set(publishedOthers.map(({ name }) => name))];
-  return {
-    title: 'Accuracy against work, published',
-    x: { title: 'MACs of one image', scale: 'log' },
-    y: accuracyAxis,
-    series: [
-      familySeries('macs'),
-      ...scaledSeries('B0', publishedB0, 1),
-      ...others.flatMap((name, i) => scaledSeries(name, publishedOthers.filter((row) => row.name === name), 2 + i)),
-    ],
-  };
-}
-
-export function accuracyByParameters({ formula }: ScaleFindings): XyChart {
-  return {
-    title: 'Accuracy against parameters, published',
-    x: { title: 'parameters', scale: 'log' },
-    y: accuracyAxis,
-    series: [
-      familySeries('parameters'),
-      { name: 'B0, one dimension', hollow: true, colour: 1, points: publishedB0.filter(({ dimension }) => dimension !== undefined && dimension !== 'compound').map((row) => ({ x: countedParameters(row, formula), y: row.top1, label: row.setting })) },
-      { name: 'B0, all three', colour: 1, points: publishedB0.filter(({ dimension }) => dimension === 'compound').map((row) => ({ x: countedParameters(row, formula), y: row.top1, label: 'd, w and r' })) },
-      { name: 'MobileNetV2 scaled by hand', hollow: true, colour: 3, line: 'none', points: publishedMobileNets.map(({ parameters, top1, setting }) => ({ x: parameters, y: top1, label: setting })) },
-    ],
-  };
-}
-
-/** The paper gives no parameters in Table 7: those of the network with these multipliers, rounded as published ones are. */
-function countedParameters({ setting }: PublishedScaling, { conventions }: Formula): number {
-  const factor = (letter: string): number => Number(new RegExp(`${letter} ([\\d.]+)`).exec(setting)?.[1] ?? 1);
-  const formula = checkFormula({ alpha: factor('d'), beta: factor('w'), gamma: factor('r'), depthRounding: 'up', ...conventions });
-  return scaleBy(1, formula).parameters;
-}
-
-const named = (rows: readonly DimensionRow[]): readonly string[] => rows.map(({ dimension, scaled }) => dimension ?? scaled.network.name);
+const named = (rows: readonly DimensionRow[]): readonly string[] =>
+  rows.map(({ dimension, scaled }) => dimension ?? scaled.network.name);
 const threeDigits = (value: number): string => formatPlain(Number(value.toPrecision(3)));
 
 export function dimensionTimes(rows: readonly DimensionRow[]): BarChart {
@@ -211,7 +212,13 @@ export function dimensionMemory(rows: readonly DimensionRow[]): BarChart {
   return {
     title: 'Memory at equal work, measured here',
     categories: named(rows),
-    series: [{ name: 'megabytes', colour: 2, values: rows.map(({ measured }) => (measured === undefined ? undefined : measured.memory / 1e6)) }],
+    series: [
+      {
+        name: 'megabytes',
+        colour: 2,
+        values: rows.map(({ measured }) => (measured === undefined ? undefined : measured.memory / 1e6)),
+      },
+    ],
     axis: { title: 'megabytes of packed weights and activations', format: threeDigits },
   };
 }
@@ -223,18 +230,33 @@ export function dimensionGain(rows: readonly DimensionRow[]): BarChart {
   return {
     title: 'Accuracy gained over B0, published',
     categories: scaled.map(({ dimension, published }) => `${dimension ?? ''} (${published?.setting ?? ''})`),
-    series: [{ name: 'points of top-1', colour: 1, hollow: true, values: scaled.map(({ published }) => (published === undefined ? undefined : Number((published.top1 - base).toFixed(1)))) }],
+    series: [
+      {
+        name: 'points of top-1',
+        colour: 1,
+        hollow: true,
+        values: scaled.map(({ published }) => (published === undefined ? undefined : Number((published.top1 - base).toFixed(1)))),
+      },
+    ],
     axis: { title: `points of ImageNet top-1 over the ${base} % of B0`, format: formatPlain },
   };
 }
 
 export function receptiveFieldChart(findings: ScaleFindings): XyChart {
   const { formula, family = [], dimensions = [] } = findings;
-  const at = (resolution: number, network: Parameters<typeof receptiveField>[0], label: string): Point => ({ x: resolution, y: receptiveField(network), label });
+  const at = (resolution: number, network: Parameters<typeof receptiveField>[0], label: string): Point => ({
+    x: resolution,
+    y: receptiveField(network),
+    label,
+  });
   const [low, high] = span(findings).map(Math.trunc);
   const steps = Array.from({ length: (high ?? 7) - (low ?? 0) + 1 }, (_, i) => scaleBy((low ?? 0) + i, formula));
-  const members = family.filter(({ formula: { phi } }) => phi <= (high ?? 7) + 0.2).map((row) => at(row.resolution, row.network, row.name.toUpperCase()));
-  const alone = dimensions.filter(({ dimension }) => dimension !== undefined && dimension !== 'compound').map(({ dimension, scaled }) => at(scaled.resolution, scaled.network, `${dimension ?? ''} only`));
+  const members = family
+    .filter(({ formula: { phi } }) => phi <= (high ?? 7) + 0.2)
+    .map((row) => at(row.resolution, row.network, row.name.toUpperCase()));
+  const alone = dimensions
+    .filter(({ dimension }) => dimension !== undefined && dimension !== 'compound')
+    .map(({ dimension, scaled }) => at(scaled.resolution, scaled.network, `${dimension ?? ''} only`));
   const byFormula = steps.map((scaled) => at(scaled.resolution, scaled.network, `φ ${scaled.phi}`));
   const sides = [...byFormula, ...members, ...alone].map(({ x }) => x);
   const [smallest, largest] = [Math.min(...sides), Math.max(...sides)];
@@ -243,7 +265,16 @@ export function receptiveFieldChart(findings: ScaleFindings): XyChart {
     x: { title: 'input size (pixels)', format: formatPlain },
     y: { title: 'receptive field (pixels)', scale: 'log', format: formatPlain },
     series: [
-      { name: 'as large as the picture', line: 'dotted', marks: false, muted: true, points: Array.from({ length: 41 }, (_, i) => smallest + ((largest - smallest) * i) / 40).map((side) => ({ x: side, y: side })) },
+      {
+        name: 'as large as the picture',
+        line: 'dotted',
+        marks: false,
+        muted: true,
+        points: Array.from({ length: 41 }, (_, i) => smallest + ((largest - smallest) * i) / 40).map((side) => ({
+          x: side,
+          y: side,
+        })),
+      },
       { name: 'the formula', line: 'solid', colour: 0, points: byFormula },
       { name: 'published networks', line: 'dashed', hollow: true, colour: 1, points: members },
       { name: 'one dimension, at equal work', colour: 2, points: alone },
@@ -254,12 +285,24 @@ export function receptiveFieldChart(findings: ScaleFindings): XyChart {
 export function budgetChart({ budget, trials, phi, name }: FittedNetwork): XyChart {
   const value = (trial: FittedNetwork['trials'][number]): number => trial.share * budget.limit;
   const byPhi = phi !== undefined;
-  const point = (trial: FittedNetwork['trials'][number]): Point => ({ x: trial.phi ?? trial.macs, y: value(trial), label: byPhi ? `φ ${trial.phi ?? ''}` : trial.name });
+  const point = (trial: FittedNetwork['trials'][number]): Point => ({
+    x: trial.phi ?? trial.macs,
+    y: value(trial),
+    label: byPhi ? `φ ${trial.phi ?? ''}` : trial.name,
+  });
   const won = trials.filter((trial) => (byPhi ? trial.phi === phi : trial.name === name)).slice(-1);
   return {
     title: 'Networks tried for the budget',
     x: byPhi ? phiAxis : { title: 'MACs of one image', scale: 'log' },
-    y: { title: budget.kind === 'milliseconds' ? 'milliseconds for one image' : budget.kind === 'memory' ? 'bytes of memory' : budget.kind, format: budget.kind === 'milliseconds' ? formatPlain : formatSi },
+    y: {
+      title:
+        budget.kind === 'milliseconds'
+          ? 'milliseconds for one image'
+          : budget.kind === 'memory'
+            ? 'bytes of memory'
+            : budget.kind,
+      format: budget.kind === 'milliseconds' ? formatPlain : formatSi,
+    },
     series: [
       { name: 'tried', colour: 0, hollow: true, points: trials.filter((trial) => !won.includes(trial)).map(point) },
       { name: 'chosen', colour: 2, points: won.map(point) },

@@ -7,11 +7,37 @@ import { amount, type FittedNetwork } from '../compound/fit-budget.js';
 import { constraintProduct } from '../compound/constraint.js';
 import { paper, publishedB0, publishedFamily, publishedMobileNets, publishedOthers, timmResults } from '../compound/published.js';
 import type { Costed } from '../compound/study.js';
-import { badge, details, figure, formatPlain, formatSi, html, page, paragraphs, table, titledFigure, type Content, type Section, type Table, type TableColumn } from '../report/index.js';
 import {
-  accuracyByMacs, accuracyByParameters, budgetChart, dimensionGain, dimensionMemory, dimensionTimes, memberChart, multiplierChart, parameterChart, receptiveFieldChart, speedChart, timeChart, workChart,
+  badge,
+  details,
+  figure,
+  formatPlain,
+  formatSi,
+  html,
+  page,
+  paragraphs,
+  table,
+  titledFigure,
+  type Content,
+  type Section,
+  type Table,
+  type TableColumn,
+} from '../report/index.js';
+import { accuracyByMacs, accuracyByParameters } from './accuracy-charts.js';
+import {
+  budgetChart,
+  dimensionGain,
+  dimensionMemory,
+  dimensionTimes,
+  memberChart,
+  multiplierChart,
+  parameterChart,
+  receptiveFieldChart,
+  speedChart,
+  timeChart,
+  workChart,
 } from './scale-charts.js';
-import { conditions, type ScaleFindings } from './scale-text.js';
+import { conditions, type ScaleFindings } from './scale-findings.js';
 import { formatBytes, formatCount } from './terminal.js';
 
 const published = badge('published');
@@ -24,12 +50,27 @@ export function scaleReport(findings: ScaleFindings): string {
   const [first, last] = [timed[0], timed.at(-1)];
   return page({
     title: `Compound scaling of ${formula.base.name}`,
-    lead: html`Depth, width and resolution grow together with one number: depth by ${formula.alpha}<sup>φ</sup>, width by ${formula.beta}<sup>φ</sup>, resolution by ${formula.gamma}<sup>φ</sup>. What that costs on this machine, beside what was published.`,
+    lead: html`Depth, width and resolution grow together with one number: depth by ${formula.alpha}<sup>φ</sup>, width by
+      ${formula.beta}<sup>φ</sup>, resolution by ${formula.gamma}<sup>φ</sup>. What that costs on this machine, beside what
+      was published.`,
     facts: [
-      ...(fitted === undefined ? [] : [[`largest within ${amount(fitted.budget.kind, fitted.budget.limit)}`, fitted.phi === undefined ? fitted.name : `φ = ${fitted.phi}`] as const]),
+      ...(fitted === undefined
+        ? []
+        : [
+            [
+              `largest within ${amount(fitted.budget.kind, fitted.budget.limit)}`,
+              fitted.phi === undefined ? fitted.name : `φ = ${fitted.phi}`,
+            ] as const,
+          ]),
       ['one step of φ, in work', `× ${constraintProduct(formula).toFixed(2)}`],
-      ...[first, last].flatMap((row) => (row?.measured === undefined ? [] : [[`φ = ${row.scaled.phi}, here`, `${formatPlain(Number(row.measured.milliseconds.toPrecision(3)))} ms`] as const])),
-      ...(meter === undefined ? [] : [['measured with', conditions(meter)] as const, ['processor', cpu().brand || 'unnamed'] as const]),
+      ...[first, last].flatMap((row) =>
+        row?.measured === undefined
+          ? []
+          : [[`φ = ${row.scaled.phi}, here`, `${formatPlain(Number(row.measured.milliseconds.toPrecision(3)))} ms`] as const],
+      ),
+      ...(meter === undefined
+        ? []
+        : [['measured with', conditions(meter)] as const, ['processor', cpu().brand || 'unnamed'] as const]),
     ],
     sections: [
       ...(fitted === undefined ? [] : [budgetSection(fitted)]),
@@ -39,7 +80,14 @@ export function scaleReport(findings: ScaleFindings): string {
       ...(formula.base.name === 'b0' ? [accuracySection(findings)] : []),
       ...(findings.dimensions === undefined ? [] : [dimensionSection(findings)]),
       receptiveSection(findings),
-      { title: 'All numbers', content: [details('The networks of the formula', phiTable(findings)), details('The published networks beside the formula', familyTable(findings)), details('Published accuracies, with their sources', sourceTable())] },
+      {
+        title: 'All numbers',
+        content: [
+          details('The networks of the formula', phiTable(findings)),
+          details('The published networks beside the formula', familyTable(findings)),
+          details('Published accuracies, with their sources', sourceTable()),
+        ],
+      },
     ],
     footer: footer(findings, command),
   });
@@ -53,10 +101,19 @@ function budgetSection(fitted: FittedNetwork): Section {
     title: `The largest network within ${limit}`,
     content: [
       paragraphs(
-        html`${named}: width ${fitted.width.toFixed(3)}, depth ${fitted.depth.toFixed(3)}, ${fitted.resolution} × ${fitted.resolution} pixels, ${formatCount(fitted.parameters)} parameters, ${formatCount(fitted.macs)} MACs. It takes ${fitted.milliseconds.toFixed(2)} ms ${here} and ${formatBytes(fitted.memory)}: ${(100 * share).toFixed(0)} % of the budget.`,
-        tuned && 'The formula has no network between this and one that is too large; its resolution is held while depth and width grow.',
+        html`${named}: width ${fitted.width.toFixed(3)}, depth ${fitted.depth.toFixed(3)}, ${fitted.resolution} ×
+          ${fitted.resolution} pixels, ${formatCount(fitted.parameters)} parameters, ${formatCount(fitted.macs)} MACs. It
+          takes ${fitted.milliseconds.toFixed(2)} ms ${here} and ${formatBytes(fitted.memory)}: ${(100 * share).toFixed(0)}
+          % of the budget.`,
+        tuned &&
+          'The formula has no network between this and one that is too large; its resolution is held while depth and width grow.',
       ),
-      trials.length > 1 && figure(budgetChart(fitted), ['Every network that was tried on the way. The search aims a little below the budget, so that the next measurement stays below it. ', here]),
+      trials.length > 1 &&
+        figure(budgetChart(fitted), [
+          html`Every network that was tried on the way. The search aims a little below the budget, so that the next
+            measurement stays below it. `,
+          here,
+        ]),
     ],
   };
 }
@@ -65,9 +122,21 @@ function formulaSection(findings: ScaleFindings): Section {
   return {
     title: 'What the formula does, and where the published networks lie',
     content: [
-      titledFigure(multiplierChart(findings), html`Lines: the formula. Outlines: the published networks at the φ whose network costs as many MACs. The table of the paper is not the formula at whole numbers of φ: B1 keeps the width of B0, B7 is less deep. ${published}`),
-      titledFigure(workChart(findings), html`MACs of one image, counted. The steps are the rounding of channels, layers and pixels; the dotted line is the base times ${constraintProduct(findings.formula).toFixed(3)}<sup>φ</sup>.`),
-      titledFigure(parameterChart(findings), 'Parameters, counted. Resolution adds none, so they grow more slowly than the work. B1 to B3 hold more of them than the formula at equal work: every one of their stages has its layers rounded up.'),
+      titledFigure(
+        multiplierChart(findings),
+        html`Lines: the formula. Outlines: the published networks at the φ whose network costs as many MACs. The table of
+          the paper is not the formula at whole numbers of φ: B1 keeps the width of B0, B7 is less deep. ${published}`,
+      ),
+      titledFigure(
+        workChart(findings),
+        html`MACs of one image, counted. The steps are the rounding of channels, layers and pixels; the dotted line is the
+          base times ${constraintProduct(findings.formula).toFixed(3)}<sup>φ</sup>.`,
+      ),
+      titledFigure(
+        parameterChart(findings),
+        html`Parameters, counted. Resolution adds none, so they grow more slowly than the work. B1 to B3 hold more of them
+          than the formula at equal work: every one of their stages has its layers rounded up.`,
+      ),
     ],
   };
 }
@@ -78,9 +147,19 @@ function timeSection(findings: ScaleFindings): Section {
   return {
     title: 'What it costs here',
     content: [
-      disturbed.length > 0 && paragraphs(`The machine was not quiet: ${disturbed.length} of the ${rows.length} networks were disturbed while they were measured (${disturbed[0]?.measured?.doubts[0] ?? ''}). Take these times with care.`),
-      titledFigure(timeChart(findings), ['Median time of one image with made-up weights, which leaves the time as it is. ', here]),
-      titledFigure(speedChart(findings), ['The same as work done in a second: what the hardware makes of the larger maps and wider layers. ', here]),
+      disturbed.length > 0 &&
+        paragraphs(
+          html`The machine was not quiet: ${disturbed.length} of the ${rows.length} networks were disturbed while they were
+            measured (${disturbed[0]?.measured?.doubts[0] ?? ''}). Take these times with care.`,
+        ),
+      titledFigure(timeChart(findings), [
+        'Median time of one image with made-up weights, which leaves the time as it is. ',
+        here,
+      ]),
+      titledFigure(speedChart(findings), [
+        'The same as work done in a second: what the hardware makes of the larger maps and wider layers. ',
+        here,
+      ]),
     ],
   };
 }
@@ -89,11 +168,32 @@ function memberSection({ members = [] }: ScaleFindings): Section {
   return {
     title: 'Every network known by name',
     content: [
-      figure(memberChart(members), ['Those of up to 5 GMACs, each at its own resolution. On a line from the lower left to the upper right lie networks of one speed: below it, more work is done in the time. ', here], 0.7),
-      details('Their numbers', table({
-        columns: ['name', 'pixels', 'parameters', 'MACs', 'ms here', 'memory here'].map((title, i) => ({ title, align: i === 0 ? ('left' as const) : ('right' as const) })),
-        rows: members.map((row) => [row.name, String(row.network.resolution), formatCount(row.parameters), formatCount(row.macs), time(row), memory(row)]),
-      })),
+      figure(
+        memberChart(members),
+        [
+          html`Those of up to 5 GMACs, each at its own resolution. On a line from the lower left to the upper right lie
+            networks of one speed: below it, more work is done in the time. `,
+          here,
+        ],
+        0.7,
+      ),
+      details(
+        'Their numbers',
+        table({
+          columns: ['name', 'pixels', 'parameters', 'MACs', 'ms here', 'memory here'].map((title, i) => ({
+            title,
+            align: i === 0 ? ('left' as const) : ('right' as const),
+          })),
+          rows: members.map((row) => [
+            row.name,
+            String(row.network.resolution),
+            formatCount(row.parameters),
+            formatCount(row.macs),
+            time(row),
+            memory(row),
+          ]),
+        }),
+      ),
     ],
   };
 }
@@ -102,8 +202,18 @@ function accuracySection(findings: ScaleFindings): Section {
   return {
     title: 'Accuracy: the family beside networks scaled conventionally',
     content: [
-      titledFigure(accuracyByMacs(), html`ImageNet top-1. Outlines: a network scaled in one dimension (d, w, r); filled: in all three. ${published} ${paper}, Tables 2, 3 and 7.`, 0.62),
-      titledFigure(accuracyByParameters(findings), html`The same against parameters. ${published} Family: ${paper}, Table 2. MobileNetV2 scaled by hand: ${timmResults}. B0 in one dimension: accuracies from Table 7, parameters counted here.`, 0.55),
+      titledFigure(
+        accuracyByMacs(),
+        html`ImageNet top-1. Outlines: a network scaled in one dimension (d, w, r); filled: in all three. ${published}
+          ${paper}, Tables 2, 3 and 7.`,
+        0.62,
+      ),
+      titledFigure(
+        accuracyByParameters(findings),
+        html`The same against parameters. ${published} Family: ${paper}, Table 2. MobileNetV2 scaled by hand:
+          ${timmResults}. B0 in one dimension: accuracies from Table 7, parameters counted here.`,
+        0.55,
+      ),
     ],
   };
 }
@@ -114,7 +224,10 @@ function dimensionSection(findings: ScaleFindings): Section {
   return {
     title: 'One dimension, or all three',
     content: [
-      paragraphs('The same network made larger in one way at a time, to equal MACs. The accuracies belong to the paper\'s own networks of about that work, whose MACs are not exactly equal.'),
+      paragraphs(
+        html`The same network made larger in one way at a time, to equal MACs. The accuracies belong to the paper's own
+          networks of about that work, whose MACs are not exactly equal.`,
+      ),
       measured && titledFigure(dimensionTimes(rows), here),
       measured && titledFigure(dimensionMemory(rows), here),
       rows.some((row) => row.published !== undefined) && titledFigure(dimensionGain(rows), html`${published} ${paper}, Table 7.`),
@@ -126,57 +239,135 @@ function dimensionSection(findings: ScaleFindings): Section {
 function receptiveSection(findings: ScaleFindings): Section {
   return {
     title: 'Receptive field against input size',
-    content: figure(receptiveFieldChart(findings), 'What one value of the last map sees through the convolutions, against the size of the picture. A larger picture wants a deeper network, and compound scaling keeps the two in step; scaling in one dimension does not. The excite layers, which see the mean of the whole picture, are left out.', 0.6),
+    content: figure(
+      receptiveFieldChart(findings),
+      html`What one value of the last map sees through the convolutions, against the size of the picture. A larger picture
+        wants a deeper network, and compound scaling keeps the two in step; scaling in one dimension does not. The excite
+        layers, which see the mean of the whole picture, are left out.`,
+      0.6,
+    ),
   };
 }
 
-const time = ({ measured, error }: Costed): Content => (measured === undefined ? (error ?? '–') : measured.milliseconds.toFixed(2));
+const time = ({ measured, error }: Costed): Content =>
+  measured === undefined ? (error ?? '–') : measured.milliseconds.toFixed(2);
 const memory = ({ measured }: Costed): string => (measured === undefined ? '–' : formatBytes(measured.memory));
 
 function dimensionTable({ dimensions = [] }: ScaleFindings): Table {
   const right = (title: Content): TableColumn => ({ title, align: 'right' });
   return {
     columns: [
-      { title: 'scaled in' }, right('depth'), right('width'), right('pixels'), right('MACs'), right(html`ms ${here}`), right(html`memory ${here}`),
-      { title: html`the paper's network ${published}` }, right(html`MACs ${published}`), right(html`top-1 ${published}`),
+      { title: 'scaled in' },
+      right('depth'),
+      right('width'),
+      right('pixels'),
+      right('MACs'),
+      right(html`ms ${here}`),
+      right(html`memory ${here}`),
+      { title: html`the paper's network ${published}` },
+      right(html`MACs ${published}`),
+      right(html`top-1 ${published}`),
     ],
     rows: dimensions.map((row): Content[] => [
-      row.dimension ?? 'nothing', row.scaled.depth.toFixed(2), row.scaled.width.toFixed(2), String(row.scaled.resolution), formatSi(row.scaled.macs),
-      time(row), memory(row), row.published?.setting ?? '–', row.published === undefined ? '–' : formatSi(row.published.macs), row.published?.top1.toFixed(1) ?? '–',
+      row.dimension ?? 'nothing',
+      row.scaled.depth.toFixed(2),
+      row.scaled.width.toFixed(2),
+      String(row.scaled.resolution),
+      formatSi(row.scaled.macs),
+      time(row),
+      memory(row),
+      row.published?.setting ?? '–',
+      row.published === undefined ? '–' : formatSi(row.published.macs),
+      row.published?.top1.toFixed(1) ?? '–',
     ]),
   };
 }
 
 function phiTable({ phis = [] }: ScaleFindings): Content {
   return table({
-    columns: ['φ', 'width', 'depth', 'pixels', 'blocks', 'parameters', 'MACs', 'ms here', 'memory here'].map((title) => ({ title, align: 'right' as const })),
+    columns: ['φ', 'width', 'depth', 'pixels', 'blocks', 'parameters', 'MACs', 'ms here', 'memory here'].map((title) => ({
+      title,
+      align: 'right' as const,
+    })),
     rows: phis.map((row) => [
-      String(row.scaled.phi), row.scaled.width.toFixed(3), row.scaled.depth.toFixed(3), String(row.scaled.resolution), String(row.scaled.blocks),
-      formatCount(row.scaled.parameters), formatCount(row.scaled.macs), time(row), memory(row),
+      String(row.scaled.phi),
+      row.scaled.width.toFixed(3),
+      row.scaled.depth.toFixed(3),
+      String(row.scaled.resolution),
+      String(row.scaled.blocks),
+      formatCount(row.scaled.parameters),
+      formatCount(row.scaled.macs),
+      time(row),
+      memory(row),
     ]),
   });
 }
 
 function familyTable({ family = [] }: ScaleFindings): Content {
-  const columns = ['name', 'width', 'depth', 'pixels', 'parameters', 'MACs', 'ms here', 'φ of equal work', 'its width', 'its depth', 'its pixels', 'its parameters'];
+  const columns = [
+    'name',
+    'width',
+    'depth',
+    'pixels',
+    'parameters',
+    'MACs',
+    'ms here',
+    'φ of equal work',
+    'its width',
+    'its depth',
+    'its pixels',
+    'its parameters',
+  ];
   return table({
     columns: columns.map((title, i) => ({ title, align: i === 0 ? ('left' as const) : ('right' as const) })),
     rows: family.map((row) => [
-      row.name.toUpperCase(), String(row.width), String(row.depth), String(row.resolution), formatCount(row.parameters), formatCount(row.macs), time(row),
-      String(row.formula.phi), row.formula.width.toFixed(2), row.formula.depth.toFixed(2), String(row.formula.resolution), formatCount(row.formula.parameters),
+      row.name.toUpperCase(),
+      String(row.width),
+      String(row.depth),
+      String(row.resolution),
+      formatCount(row.parameters),
+      formatCount(row.macs),
+      time(row),
+      String(row.formula.phi),
+      row.formula.width.toFixed(2),
+      row.formula.depth.toFixed(2),
+      String(row.formula.resolution),
+      formatCount(row.formula.parameters),
     ]),
   });
 }
 
 function sourceTable(): Content {
-  const scaled = (rows: typeof publishedB0, source: string): Content[][] => rows.map(({ name, setting, macs, top1 }) => [name, setting, '–', `${macs / 1e9} G`, top1.toFixed(1), source]);
+  const scaled = (rows: typeof publishedB0, source: string): Content[][] =>
+    rows.map(({ name, setting, macs, top1 }) => [name, setting, '–', `${macs / 1e9} G`, top1.toFixed(1), source]);
   return table({
-    columns: [{ title: 'network' }, { title: 'scaled' }, { title: 'parameters', align: 'right' }, { title: 'MACs', align: 'right' }, { title: 'top-1', align: 'right' }, { title: 'source' }],
+    columns: [
+      { title: 'network' },
+      { title: 'scaled' },
+      { title: 'parameters', align: 'right' },
+      { title: 'MACs', align: 'right' },
+      { title: 'top-1', align: 'right' },
+      { title: 'source' },
+    ],
     rows: [
-      ...publishedFamily.map(({ name, parameters, macs, top1 }) => [name.toUpperCase(), '', `${parameters / 1e6} M`, `${macs / 1e9} G`, top1.toFixed(1), `${paper}, Table 2`]),
+      ...publishedFamily.map(({ name, parameters, macs, top1 }) => [
+        name.toUpperCase(),
+        '',
+        `${parameters / 1e6} M`,
+        `${macs / 1e9} G`,
+        top1.toFixed(1),
+        `${paper}, Table 2`,
+      ]),
       ...scaled(publishedB0, `${paper}, Table 7`),
       ...scaled(publishedOthers, `${paper}, Table 3`),
-      ...publishedMobileNets.map(({ name, setting, parameters, top1 }) => [name, setting, `${parameters / 1e6} M`, '–', top1.toFixed(1), timmResults]),
+      ...publishedMobileNets.map(({ name, setting, parameters, top1 }) => [
+        name,
+        setting,
+        `${parameters / 1e6} M`,
+        '–',
+        top1.toFixed(1),
+        timmResults,
+      ]),
     ],
   });
 }
@@ -185,7 +376,10 @@ function footer({ meter, phis = [] }: ScaleFindings, command: string): Content {
   const machine = meter === undefined ? undefined : cpu();
   const runs = phis.reduce((sum, { measured }) => sum + (measured?.runs ?? 0), 0);
   return paragraphs(
-    machine !== undefined && `${machine.brand || 'Unnamed processor'}, ${machine.cores} ${machine.cores === 1 ? 'core' : 'cores'}, ${process.platform}-${process.arch}, Node ${process.versions.node}; ${formatCount(runs)} runs of the formula's networks.`,
+    machine !== undefined &&
+      html`${machine.brand || 'Unnamed processor'}, ${machine.cores} ${machine.cores === 1 ? 'core' : 'cores'},
+        ${process.platform}-${process.arch}, Node ${process.versions.node}; ${formatCount(runs)} runs of the formula's
+        networks.`,
     html`Made with <code>${command}</code>.`,
   );
 }

@@ -1,32 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `scale` writes on a terminal and as JSON. Every figure says whether it was published or
-// measured here. Measures nothing.
+// What `scale` writes on a terminal. Every figure says whether it was published or measured here.
+// Measures nothing; scale-json.ts has the other form.
 
 import { amount, type FittedNetwork } from '../compound/fit-budget.js';
 import type { Meter } from '../compound/meter.js';
 import { paper, publishedFamily } from '../compound/published.js';
 import { constraintProduct } from '../compound/constraint.js';
-import type { Formula } from '../compound/scale.js';
 import type { Costed, DimensionRow, FamilyRow, MemberRow, PhiRow } from '../compound/study.js';
 import { formatPlain, terminalChart, type XyChart } from '../report/index.js';
+import { conditions, type ScaleFindings } from './scale-findings.js';
 import { formatBytes, formatCount, type Column, type Terminal } from './terminal.js';
-
-/** What one call of the command found; undefined is what it was not asked for. */
-export interface ScaleFindings {
-  readonly formula: Formula;
-  /** Undefined where nothing was measured. */
-  readonly meter: Meter | undefined;
-  readonly fitted: FittedNetwork | undefined;
-  readonly phis: readonly PhiRow[] | undefined;
-  readonly dimensions: readonly DimensionRow[] | undefined;
-  readonly family: readonly FamilyRow[] | undefined;
-  /** Networks by name, with what they cost. */
-  readonly members: readonly MemberRow[] | undefined;
-  /** The command that would find the same. */
-  readonly command: string;
-  /** The options of the formula, for another command. */
-  readonly formulaArguments: string;
-}
 
 const right = (title: string): Column => ({ title, align: 'right' });
 
@@ -68,12 +51,11 @@ function conditionsLine(meter: Meter, terminal: Terminal): string {
   return terminal.dim(`measured here: ${conditions(meter)}, made-up weights, one image, median`);
 }
 
-export function conditions({ threads, isa }: Pick<Meter, 'threads' | 'isa'>): string {
-  return `${threads === 1 ? '1 thread' : `${threads} threads`}, ${isa}`;
-}
-
 /** Whether any row has a time, so that a column of dashes is not shown. */
-function measuredColumns(rows: readonly Costed[]): { readonly columns: readonly Column[]; readonly cells: (row: Costed) => readonly string[] } {
+function measuredColumns(rows: readonly Costed[]): {
+  readonly columns: readonly Column[];
+  readonly cells: (row: Costed) => readonly string[];
+} {
   if (rows.every(({ measured, error }) => measured === undefined && error === undefined)) return { columns: [], cells: () => [] };
   return {
     columns: [right('ms here'), right('memory here')],
@@ -95,32 +77,89 @@ function showDoubts(rows: readonly Costed[], terminal: Terminal): void {
 function showPhis(rows: readonly PhiRow[], terminal: Terminal): void {
   const { columns, cells } = measuredColumns(rows);
   terminal.table(
-    [right('phi'), right('width'), right('depth'), right('resolution'), right('blocks'), right('parameters'), right('MACs'), ...columns],
+    [
+      right('phi'),
+      right('width'),
+      right('depth'),
+      right('resolution'),
+      right('blocks'),
+      right('parameters'),
+      right('MACs'),
+      ...columns,
+    ],
     rows.map((row) => [
-      String(row.scaled.phi), row.scaled.width.toFixed(3), row.scaled.depth.toFixed(3), String(row.scaled.resolution), String(row.scaled.blocks),
-      formatCount(row.scaled.parameters), formatCount(row.scaled.macs), ...cells(row),
+      String(row.scaled.phi),
+      row.scaled.width.toFixed(3),
+      row.scaled.depth.toFixed(3),
+      String(row.scaled.resolution),
+      String(row.scaled.blocks),
+      formatCount(row.scaled.parameters),
+      formatCount(row.scaled.macs),
+      ...cells(row),
     ]),
   );
   showDoubts(rows, terminal);
-  const timed = rows.flatMap(({ scaled, measured }) => (measured === undefined ? [] : [{ x: scaled.phi, y: measured.milliseconds }]));
+  const timed = rows.flatMap(({ scaled, measured }) =>
+    measured === undefined ? [] : [{ x: scaled.phi, y: measured.milliseconds }],
+  );
   if (rows.length < 3) return;
   terminal.out('');
-  const chart: XyChart = timed.length === rows.length
-    ? { title: 'latency against phi', x: { title: 'phi', format: formatPlain }, y: { title: 'milliseconds, measured here', scale: 'log', format: formatPlain }, series: [{ name: 'latency', line: 'solid', points: timed }] }
-    : { title: 'work against phi', x: { title: 'phi', format: formatPlain }, y: { title: 'MACs', scale: 'log' }, series: [{ name: 'MACs', line: 'solid', points: rows.map(({ scaled }) => ({ x: scaled.phi, y: scaled.macs })) }] };
+  const chart: XyChart =
+    timed.length === rows.length
+      ? {
+          title: 'latency against phi',
+          x: { title: 'phi', format: formatPlain },
+          y: { title: 'milliseconds, measured here', scale: 'log', format: formatPlain },
+          series: [{ name: 'latency', line: 'solid', points: timed }],
+        }
+      : {
+          title: 'work against phi',
+          x: { title: 'phi', format: formatPlain },
+          y: { title: 'MACs', scale: 'log' },
+          series: [{ name: 'MACs', line: 'solid', points: rows.map(({ scaled }) => ({ x: scaled.phi, y: scaled.macs })) }],
+        };
   for (const line of terminalChart(chart, { columns: 76, rows: 14 })) terminal.out(line);
 }
 
 function showFamily(rows: readonly FamilyRow[], terminal: Terminal): void {
-  const shape = ({ width, depth, resolution }: { readonly width: number; readonly depth: number; readonly resolution: number }): readonly string[] =>
-    [formatPlain(Number(width.toFixed(2))), formatPlain(Number(depth.toFixed(2))), String(resolution)];
+  const shape = ({
+    width,
+    depth,
+    resolution,
+  }: {
+    readonly width: number;
+    readonly depth: number;
+    readonly resolution: number;
+  }): readonly string[] => [formatPlain(Number(width.toFixed(2))), formatPlain(Number(depth.toFixed(2))), String(resolution)];
   terminal.out('The published table, and the formula at the phi that costs as much: they are not the same networks');
   terminal.table(
-    [{ title: 'name' }, right('width'), right('depth'), right('pixels'), right('parameters'), right('MACs'), right('top-1 (published)'),
-      { title: '|' }, right('phi'), right('width'), right('depth'), right('pixels'), right('parameters'), right('MACs')],
+    [
+      { title: 'name' },
+      right('width'),
+      right('depth'),
+      right('pixels'),
+      right('parameters'),
+      right('MACs'),
+      right('top-1 (published)'),
+      { title: '|' },
+      right('phi'),
+      right('width'),
+      right('depth'),
+      right('pixels'),
+      right('parameters'),
+      right('MACs'),
+    ],
     rows.map(({ name, formula, parameters, macs, ...table }) => [
-      name, ...shape(table), formatCount(parameters), formatCount(macs), publishedFamily.find((one) => one.name === name)?.top1.toFixed(1) ?? '-',
-      '|', String(formula.phi), ...shape(formula), formatCount(formula.parameters), formatCount(formula.macs),
+      name,
+      ...shape(table),
+      formatCount(parameters),
+      formatCount(macs),
+      publishedFamily.find((one) => one.name === name)?.top1.toFixed(1) ?? '-',
+      '|',
+      String(formula.phi),
+      ...shape(formula),
+      formatCount(formula.parameters),
+      formatCount(formula.macs),
     ]),
   );
   terminal.out(terminal.dim(`top-1 on ImageNet in per cent: ${paper}, Table 2`));
@@ -131,11 +170,26 @@ function showMembers(rows: readonly MemberRow[], terminal: Terminal): void {
   const { columns, cells } = measuredColumns(rows);
   const time = ({ measured, macs }: MemberRow): number => measured?.milliseconds ?? macs;
   terminal.table(
-    [{ title: 'name' }, right('pixels'), right('parameters'), right('MACs'), ...columns, ...(columns.length > 0 ? [right('GMAC/s')] : [])],
-    [...rows].sort((a, b) => time(a) - time(b)).map((row) => [
-      row.name, String(row.network.resolution), formatCount(row.parameters), formatCount(row.macs), ...cells(row),
-      ...(columns.length > 0 ? [row.measured === undefined ? '-' : (row.macs / row.measured.milliseconds / 1e6).toFixed(1)] : []),
-    ]),
+    [
+      { title: 'name' },
+      right('pixels'),
+      right('parameters'),
+      right('MACs'),
+      ...columns,
+      ...(columns.length > 0 ? [right('GMAC/s')] : []),
+    ],
+    [...rows]
+      .sort((a, b) => time(a) - time(b))
+      .map((row) => [
+        row.name,
+        String(row.network.resolution),
+        formatCount(row.parameters),
+        formatCount(row.macs),
+        ...cells(row),
+        ...(columns.length > 0
+          ? [row.measured === undefined ? '-' : (row.macs / row.measured.milliseconds / 1e6).toFixed(1)]
+          : []),
+      ]),
   );
   showDoubts(rows, terminal);
 }
@@ -144,12 +198,31 @@ function showDimensions(rows: readonly DimensionRow[], terminal: Terminal): void
   const { columns, cells } = measuredColumns(rows);
   terminal.out('Larger in one dimension, or in all three, at equal MACs');
   terminal.table(
-    [{ title: 'scaled in' }, right('width'), right('depth'), right('pixels'), right('parameters'), right('MACs'), ...columns,
-      { title: '|' }, { title: "the paper's network" }, right('MACs (published)'), right('top-1 (published)')],
+    [
+      { title: 'scaled in' },
+      right('width'),
+      right('depth'),
+      right('pixels'),
+      right('parameters'),
+      right('MACs'),
+      ...columns,
+      { title: '|' },
+      { title: "the paper's network" },
+      right('MACs (published)'),
+      right('top-1 (published)'),
+    ],
     rows.map((row) => [
-      row.dimension ?? 'nothing', row.scaled.width.toFixed(2), row.scaled.depth.toFixed(2), String(row.scaled.resolution),
-      formatCount(row.scaled.parameters), formatCount(row.scaled.macs), ...cells(row), '|',
-      row.published?.setting ?? '-', row.published === undefined ? '-' : `${row.published.macs / 1e9} G`, row.published?.top1.toFixed(1) ?? '-',
+      row.dimension ?? 'nothing',
+      row.scaled.width.toFixed(2),
+      row.scaled.depth.toFixed(2),
+      String(row.scaled.resolution),
+      formatCount(row.scaled.parameters),
+      formatCount(row.scaled.macs),
+      ...cells(row),
+      '|',
+      row.published?.setting ?? '-',
+      row.published === undefined ? '-' : `${row.published.macs / 1e9} G`,
+      row.published?.top1.toFixed(1) ?? '-',
     ]),
   );
   showDoubts(rows, terminal);
@@ -160,18 +233,26 @@ function showFitted(findings: ScaleFindings, fitted: FittedNetwork, terminal: Te
   const { budget, phi, name, width, depth, resolution, parameters, macs, memory, share, tuned, trials } = fitted;
   terminal.out(
     `${terminal.bold(phi === undefined ? name : `phi ${phi}`)}  width ${width.toFixed(3)}, depth ${depth.toFixed(3)}, ${resolution}x${resolution}` +
-      (tuned ? ' (the formula\'s next resolution costs too much)' : ''),
+      (tuned ? " (the formula's next resolution costs too much)" : ''),
   );
-  terminal.out(`${formatCount(parameters)} parameters, ${formatCount(macs)} MACs, ${formatBytes(memory)} of weights and activations`);
-  terminal.out(`${fitted.milliseconds.toFixed(2)} ms measured here (${conditions(fitted)}); takes ${(100 * share).toFixed(0)} % of ${amount(budget.kind, budget.limit)}`);
+  terminal.out(
+    `${formatCount(parameters)} parameters, ${formatCount(macs)} MACs, ${formatBytes(memory)} of weights and activations`,
+  );
+  terminal.out(
+    `${fitted.milliseconds.toFixed(2)} ms measured here (${conditions(fitted)}); takes ${(100 * share).toFixed(0)} % of ${amount(budget.kind, budget.limit)}`,
+  );
   for (const doubt of fitted.doubts) terminal.out(`not to be trusted: ${doubt}`);
   if (trials.length > 1) {
     terminal.out('');
     terminal.table(
       [{ title: 'tried' }, right('pixels'), right('MACs'), right('ms here'), right('memory here'), right('of the budget')],
       trials.map((trial) => [
-        trial.phi === undefined ? trial.name : `phi ${trial.phi}`, String(trial.resolution), formatCount(trial.macs),
-        Number.isNaN(trial.milliseconds) ? '-' : milliseconds(trial), formatBytes(trial.memory), `${(100 * trial.share).toFixed(0)} %`,
+        trial.phi === undefined ? trial.name : `phi ${trial.phi}`,
+        String(trial.resolution),
+        formatCount(trial.macs),
+        Number.isNaN(trial.milliseconds) ? '-' : milliseconds(trial),
+        formatBytes(trial.memory),
+        `${(100 * trial.share).toFixed(0)} %`,
       ]),
     );
   }
@@ -179,60 +260,11 @@ function showFitted(findings: ScaleFindings, fitted: FittedNetwork, terminal: Te
   terminal.out(`To measure it again: efficientnet-simd ${benchCommand(findings, fitted)}`);
 }
 
-function benchCommand({ formula: { base }, formulaArguments }: ScaleFindings, { phi, name, tuned, resolution, threads, isa }: FittedNetwork): string {
+function benchCommand(
+  { formula: { base }, formulaArguments }: ScaleFindings,
+  { phi, name, tuned, resolution, threads, isa }: FittedNetwork,
+): string {
   const model = phi === undefined ? ` --model ${name}` : base.name === 'b0' ? '' : ` --model ${base.name}`;
   const scaled = phi === undefined ? '' : ` --phi ${phi}${formulaArguments}`;
   return `bench${model}${scaled}${tuned ? ` --size ${resolution}` : ''} --threads ${threads} --isa ${isa}`;
-}
-
-const shapeJson = ({ width, depth, resolution }: { readonly width: number; readonly depth: number; readonly resolution: number }): object => ({ width, depth, resolution });
-
-const costJson = ({ measured, error }: Costed): object => ({
-  ...(measured === undefined ? {} : { milliseconds: measured.milliseconds, memory: measured.memory, spread: measured.spread, doubts: measured.doubts }),
-  ...(error === undefined ? {} : { error }),
-});
-
-/** The one value that --json prints. */
-export function scaleJson({ formula, meter, fitted, phis, dimensions, family, members }: ScaleFindings): object {
-  const { alpha, beta, gamma, base } = formula;
-  const conditionsJson = meter === undefined ? {} : { isa: meter.isa, threads: meter.threads };
-  if (fitted !== undefined) {
-    const { phi, name, parameters, macs, memory, milliseconds: time, spread, share, tuned, budget, trials, warnings } = fitted;
-    return {
-      ...(phi === undefined ? { name } : { phi }),
-      network: shapeJson(fitted), macs, parameters, milliseconds: time, memory, spread, share, tuned, budget, ...conditionsJson,
-      alpha, beta, gamma, base: base.name, warnings,
-      trials: trials.map((trial) => ({ name: trial.name, phi: trial.phi, network: shapeJson(trial), macs: trial.macs, milliseconds: trial.milliseconds, memory: trial.memory, share: trial.share })),
-    };
-  }
-  const head = { base: base.name, alpha, beta, gamma, product: constraintProduct(formula), warnings: formula.warnings, ...conditionsJson };
-  const networkJson = ({ scaled, ...row }: PhiRow | DimensionRow): object => ({ network: shapeJson(scaled), blocks: scaled.blocks, macs: scaled.macs, parameters: scaled.parameters, ...costJson(row) });
-  return {
-    ...head,
-    ...(phis === undefined ? {} : { networks: phis.map((row) => ({ phi: row.scaled.phi, ...networkJson(row) })) }),
-    ...(dimensions === undefined
-      ? {}
-      : {
-          dimensions: dimensions.map((row) => ({
-            dimension: row.dimension ?? null,
-            ...networkJson(row),
-            published: row.published === undefined ? null : { setting: row.published.setting, macs: row.published.macs, top1: row.published.top1, source: `${paper}, Table 7` },
-          })),
-        }),
-    ...(members === undefined
-      ? {}
-      : { members: members.map((row) => ({ name: row.name, network: shapeJson(row.network), macs: row.macs, parameters: row.parameters, ...costJson(row) })) }),
-    ...(family === undefined
-      ? {}
-      : {
-          family: family.map((row) => {
-            const top1 = publishedFamily.find((one) => one.name === row.name)?.top1;
-            return {
-              name: row.name, network: shapeJson(row), macs: row.macs, parameters: row.parameters, ...costJson(row),
-              ...(top1 === undefined ? {} : { published: { top1, source: `${paper}, Table 2` } }),
-              formula: { phi: row.formula.phi, network: shapeJson(row.formula), macs: row.formula.macs, parameters: row.formula.parameters },
-            };
-          }),
-        }),
-  };
 }

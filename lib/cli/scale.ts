@@ -11,11 +11,13 @@ import { paperTarget } from '../compound/dimensions.js';
 import { dimensions, type Dimension } from '../compound/published.js';
 import { scaleBy, type Formula } from '../compound/scale.js';
 import { Study } from '../compound/study.js';
+import { outputTarget } from '../output-file.js';
 import { Activity } from './activity.js';
 import { modelOptions, UsageError, type Command, type Values } from './command.js';
 import { formulaArguments, formulaOptions, readFormula } from './formula-options.js';
-import { outputTarget } from '../output-file.js';
-import { scaleJson, showScale, type ScaleFindings } from './scale-text.js';
+import type { ScaleFindings } from './scale-findings.js';
+import { scaleJson } from './scale-json.js';
+import { showScale } from './scale-text.js';
 import { printable, type Terminal } from './terminal.js';
 
 const MOST_THREADS = 1024;
@@ -78,7 +80,9 @@ export const scale: Command = {
     if (values.has('json')) terminal.json(scaleJson(findings));
     else showScale(findings, terminal);
     if (target !== undefined && !values.has('json')) terminal.out(`\nreport: ${printable(target)}`);
-    const failures = [...(findings.phis ?? []), ...(findings.dimensions ?? []), ...(findings.members ?? [])].filter(({ error }) => error !== undefined);
+    const failures = [...(findings.phis ?? []), ...(findings.dimensions ?? []), ...(findings.members ?? [])].filter(
+      ({ error }) => error !== undefined,
+    );
     for (const { error } of failures) terminal.error(error ?? '');
     return failures.length > 0 ? 1 : 0;
   },
@@ -97,7 +101,12 @@ function readRequest(values: Values): Request {
   const chosen = Object.keys(budgets).filter((name) => values.has(name));
   if (chosen.length > 1) throw new UsageError(`Give one budget, not ${chosen.map((name) => `--${name}`).join(' and ')}`);
   const [option] = chosen;
-  const ways = [option === undefined ? '' : `--${option}`, ...['phi', 'dimension', 'table', ...(option === undefined ? ['family'] : [])].filter((name) => values.has(name)).map((name) => `--${name}`)].filter(Boolean);
+  const ways = [
+    option === undefined ? '' : `--${option}`,
+    ...['phi', 'dimension', 'table', ...(option === undefined ? ['family'] : [])]
+      .filter((name) => values.has(name))
+      .map((name) => `--${name}`),
+  ].filter(Boolean);
   if (ways.length > 1) throw new UsageError(`Give one of ${ways.join(' and ')}`);
   if (values.has('macs') && !values.has('dimension')) throw new UsageError('--macs needs --dimension');
   if (values.has('no-measure') && option !== undefined) throw new UsageError(`--${option} is measured: leave out --no-measure`);
@@ -125,16 +134,32 @@ async function gather(request: Request, values: Values, terminal: Terminal): Pro
     const meter = await openMeter(values);
     const study = new Study(formula, meter, (name, done, total) => activity.update(`Measuring ${name}`, done / total));
     const report = values.has('html');
-    const fitted = budget === undefined || meter === undefined ? undefined : await fitWith(request, budget, meter, values, activity);
-    const members = budget === undefined && values.has('family') ? await study.members(Object.keys(architectures), LARGEST_FAMILY_MACS) : undefined;
+    const fitted =
+      budget === undefined || meter === undefined ? undefined : await fitWith(request, budget, meter, values, activity);
+    const members =
+      budget === undefined && values.has('family')
+        ? await study.members(Object.keys(architectures), LARGEST_FAMILY_MACS)
+        : undefined;
     const alone = budget === undefined && request.dimensions === undefined && !request.table && members === undefined;
     const phis = request.phis !== undefined || alone || report ? await study.phis(request.phis ?? DEFAULT_PHIS) : undefined;
     const base = scaleBy(0, formula);
     const dimensionRows =
-      request.dimensions !== undefined || (report && base.macs < paperTarget) ? await study.dimensions(request.dimensions ?? dimensions, request.macs) : undefined;
+      request.dimensions !== undefined || (report && base.macs < paperTarget)
+        ? await study.dimensions(request.dimensions ?? dimensions, request.macs)
+        : undefined;
     const most = Math.min(LARGEST_FAMILY_MACS, 1.1 * Math.max(0, ...(phis ?? []).map(({ scaled }) => scaled.macs)));
     const family = report ? await study.family(most) : request.table ? await new Study(formula, undefined).family(0) : undefined;
-    return { formula, meter, fitted, phis, dimensions: dimensionRows, family, members, command: commandLine(values), formulaArguments: formulaArguments(values) };
+    return {
+      formula,
+      meter,
+      fitted,
+      phis,
+      dimensions: dimensionRows,
+      family,
+      members,
+      command: commandLine(values),
+      formulaArguments: formulaArguments(values),
+    };
   } finally {
     activity.end();
   }
@@ -149,16 +174,25 @@ async function openMeter(values: Values): Promise<Meter | undefined> {
   return machineMeter({ threads, isa });
 }
 
-async function fitWith({ formula }: Request, { kind, limit }: { readonly kind: BudgetKind; readonly limit: number }, meter: Meter, values: Values, activity: Activity): Promise<FittedNetwork> {
+async function fitWith(
+  { formula }: Request,
+  { kind, limit }: { readonly kind: BudgetKind; readonly limit: number },
+  meter: Meter,
+  values: Values,
+  activity: Activity,
+): Promise<FittedNetwork> {
   const { checkFit, runFit } = await import('../compound/fit-budget.js');
   let trials = 0;
   activity.update('Looking for the largest network', 0);
-  const onProgress = ({ name }: { readonly name: string }): void => activity.update(`Looking for the largest network, tried ${name}`, Math.min(0.95, ++trials / 10));
+  const onProgress = ({ name }: { readonly name: string }): void =>
+    activity.update(`Looking for the largest network, tried ${name}`, Math.min(0.95, ++trials / 10));
   return runFit({ ...checkFit({ [kind]: limit, family: values.has('family') }), formula, onProgress }, meter);
 }
 
 /** The command that would find the same again. */
 function commandLine(values: Values): string {
   const given = Object.entries(scale.options).filter(([name]) => name !== 'html' && values.has(name));
-  return ['efficientnet-simd scale', ...given.map(([name]) => [`--${name}`, values.text(name)].filter(Boolean).join(' '))].join(' ');
+  return ['efficientnet-simd scale', ...given.map(([name]) => [`--${name}`, values.text(name)].filter(Boolean).join(' '))].join(
+    ' ',
+  );
 }

@@ -26,7 +26,11 @@ export const paperTarget = 1.8e9;
 export function dimensionNetworks(formula: Formula, which: readonly Dimension[], macs: number): readonly DimensionNetwork[] {
   const base = scaleBy(0, formula);
   if (!(macs > base.macs)) {
-    throw new EfficientNetError('ERR_INVALID_ARGUMENT', `Expected more MACs than the ${base.macs.toLocaleString('en-US')} of ${base.network.name}, which is to be made larger, but received ${Math.round(macs).toLocaleString('en-US')}`);
+    throw new EfficientNetError(
+      'ERR_INVALID_ARGUMENT',
+      `Expected more MACs than the ${base.macs.toLocaleString('en-US')} of ${base.network.name}, which is to be made larger, ` +
+        `but received ${Math.round(macs).toLocaleString('en-US')}`,
+    );
   }
   const published = (dimension: Dimension | undefined): PublishedScaling | undefined =>
     formula.base.name === 'b0' ? publishedB0.find((one) => one.dimension === dimension) : undefined;
@@ -35,7 +39,11 @@ export function dimensionNetworks(formula: Formula, which: readonly Dimension[],
     ...which.map((dimension) => {
       const along = alone(formula, dimension);
       const scaled = nearestByMacs(macs, along, phiRange(along));
-      return { dimension, scaled: { ...scaled, network: { ...scaled.network, name: `${formula.base.name}, ${dimension}` } }, published: published(dimension) };
+      return {
+        dimension,
+        scaled: { ...scaled, network: { ...scaled.network, name: `${formula.base.name}, ${dimension}` } },
+        published: published(dimension),
+      };
     }),
   ];
 }

@@ -23,7 +23,10 @@ export interface FamilyMember {
 }
 
 /** Every published member with the formula's network that costs about the same. */
-export function familyBesideFormula(formula: Formula, names: readonly EfficientNetName[] = Object.keys(coefficients) as EfficientNetName[]): readonly FamilyMember[] {
+export function familyBesideFormula(
+  formula: Formula,
+  names: readonly EfficientNetName[] = Object.keys(coefficients) as EfficientNetName[],
+): readonly FamilyMember[] {
   const range = phiRange(formula);
   return names.map((name) => {
     const { width, depth, resolution } = architectures[name];
@@ -34,7 +37,11 @@ export function familyBesideFormula(formula: Formula, names: readonly EfficientN
 }
 
 /** The formula's network whose MACs are nearest by ratio: costs jump, so there is rarely one of exactly as many. */
-export function nearestByMacs(macs: number, formula: Formula, range: { readonly min: number; readonly max: number }): ScaledNetwork {
+export function nearestByMacs(
+  macs: number,
+  formula: Formula,
+  range: { readonly min: number; readonly max: number },
+): ScaledNetwork {
   const below = scaleBy(phiOfMacs(macs, formula, range), formula);
   const above = scaleBy(Math.min(range.max, Number((below.phi + 0.001).toFixed(3))), formula);
   const chosen = Math.abs(Math.log(above.macs / macs)) < Math.abs(Math.log(below.macs / macs)) ? above : below;

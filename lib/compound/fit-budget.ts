@@ -65,7 +65,12 @@ export interface FittedNetwork extends BudgetTrial {
 export class BudgetError extends EfficientNetError {
   readonly trials: readonly BudgetTrial[];
 
-  constructor(code: 'ERR_BUDGET' | 'ERR_ABORTED', message: string, trials: readonly BudgetTrial[], options?: { readonly cause?: unknown }) {
+  constructor(
+    code: 'ERR_BUDGET' | 'ERR_ABORTED',
+    message: string,
+    trials: readonly BudgetTrial[],
+    options?: { readonly cause?: unknown },
+  ) {
     super(code, message, options);
     this.trials = trials;
   }
@@ -73,8 +78,25 @@ export class BudgetError extends EfficientNetError {
 
 const kinds: readonly BudgetKind[] = ['milliseconds', 'macs', 'parameters', 'memory'];
 const known: readonly (keyof FitBudgetOptions)[] = [
-  ...kinds, 'family', 'threads', 'isa', 'signal', 'onProgress', 'alpha', 'beta', 'gamma', 'base', 'resolution', 'divisor', 'depthRounding',
-  'resolutionStep', 'strict', 'tolerance', 'padding', 'batchNormEpsilon', 'classes',
+  ...kinds,
+  'family',
+  'threads',
+  'isa',
+  'signal',
+  'onProgress',
+  'alpha',
+  'beta',
+  'gamma',
+  'base',
+  'resolution',
+  'divisor',
+  'depthRounding',
+  'resolutionStep',
+  'strict',
+  'tolerance',
+  'padding',
+  'batchNormEpsilon',
+  'classes',
 ];
 const ISAS: readonly Isa[] = ['scalar', 'avx2', 'avx512', 'neon'];
 
@@ -118,12 +140,16 @@ export interface CheckedFit {
 }
 
 export function checkFit(options: FitBudgetOptions): CheckedFit {
-  const { milliseconds, macs, parameters, memory, family, threads, isa, signal, onProgress, ...scaleOptions } = checkOptions<FitBudgetOptions>('the budget options', options, known);
+  const { milliseconds, macs, parameters, memory, family, threads, isa, signal, onProgress, ...scaleOptions } =
+    checkOptions<FitBudgetOptions>('the budget options', options, known);
   const limits = { milliseconds, macs, parameters, memory };
   const chosen = kinds.filter((kind) => limits[kind] !== undefined);
   const [kind] = chosen;
   if (kind === undefined || chosen.length > 1) {
-    throw new EfficientNetError('ERR_INVALID_ARGUMENT', `Expected one budget of ${kinds.join(', ')} but received ${chosen.length === 0 ? 'none' : chosen.join(' and ')}`);
+    throw new EfficientNetError(
+      'ERR_INVALID_ARGUMENT',
+      `Expected one budget of ${kinds.join(', ')} but received ${chosen.length === 0 ? 'none' : chosen.join(' and ')}`,
+    );
   }
   const limit = checkFinite(kind, limits[kind]);
   if (!(limit > 0)) throw invalidArgument(kind, 'a number above 0', limit);
@@ -155,7 +181,12 @@ export async function runFit(given: CheckedFit, meter: Meter): Promise<FittedNet
     return given.names === undefined ? await run.byPhi() : await run.byName(given.names);
   } catch (cause) {
     if (given.signal?.aborted !== true || cause instanceof BudgetError) throw cause;
-    throw new BudgetError('ERR_ABORTED', `The search was stopped after ${run.trials.length} measurements; they are in the error's "trials"`, run.trials, { cause: given.signal.reason });
+    throw new BudgetError(
+      'ERR_ABORTED',
+      `The search was stopped after ${run.trials.length} measurements; they are in the error's "trials"`,
+      run.trials,
+      { cause: given.signal.reason },
+    );
   }
 }
 
@@ -192,7 +223,10 @@ class FitRun {
       ...bounds[kind],
       // What is counted needs no machine until the winner is known.
       measure: (scaled, careful) => (counted && !careful ? this.#count(scaled) : this.#try(scaled, careful)),
-      proxy: kind === 'milliseconds' || kind === 'macs' ? ({ macs }) => macs : ({ parameters, macs }) => parameters + (kind === 'memory' ? macs / 1000 : 0),
+      proxy:
+        kind === 'milliseconds' || kind === 'macs'
+          ? ({ macs }) => macs
+          : ({ parameters, macs }) => parameters + (kind === 'memory' ? macs / 1000 : 0),
     });
     if (found !== undefined) return this.#result(found.cost, found.scaled.network, found.scaled);
     const smallest = above?.cost ?? this.trials.at(-1);
@@ -203,19 +237,31 @@ class FitRun {
 
   async byName(names: readonly string[]): Promise<FittedNetwork> {
     const { kind, limit } = this.#given;
-    const networks = names.map((name) => buildNetwork(name, this.#given.formula.conventions)).map((network) => ({ network, ...describe(network) }));
+    const networks = names
+      .map((name) => buildNetwork(name, this.#given.formula.conventions))
+      .map((network) => ({ network, ...describe(network) }));
     networks.sort((a, b) => a.macs - b.macs);
     let best: { readonly trial: BudgetTrial; readonly network: Network } | undefined;
     let smallest: BudgetTrial | undefined;
     /** The fewest milliseconds for a MAC so far. */
     let rate = 0;
     for (const { network, parameters, macs } of networks) {
-      const shape = { network, name: network.name, width: network.width, depth: network.depth, resolution: network.resolution, parameters, macs };
+      const shape = {
+        network,
+        name: network.name,
+        width: network.width,
+        depth: network.depth,
+        resolution: network.resolution,
+        parameters,
+        macs,
+      };
       const counted = kind === 'macs' || kind === 'parameters';
       // Not worth the wait: twice what the best rate so far would allow, or more weights than memory.
       const hopeless = counted ? shape[kind] > limit : kind === 'memory' ? 4 * parameters > limit : macs * rate > 2 * limit;
       if (hopeless && smallest !== undefined) continue;
-      const trial = counted ? { ...withoutNetwork(shape), ...unmeasured, share: shape[kind] / limit } : await this.#tryShape(shape, 'short');
+      const trial = counted
+        ? { ...withoutNetwork(shape), ...unmeasured, share: shape[kind] / limit }
+        : await this.#tryShape(shape, 'short');
       smallest ??= trial;
       rate = rate === 0 ? trial.milliseconds / macs : Math.min(rate, trial.milliseconds / macs);
       if (trial.share <= bounds[kind].most) best = { trial, network };
@@ -252,13 +298,26 @@ class FitRun {
     const { kind, limit, formula } = this.#given;
     const { isa, threads } = this.#meter;
     const tuned = scaled !== undefined && scaled.resolution !== scaleBy(scaled.phi, formula).resolution;
-    return { ...trial, budget: { kind, limit }, network, tuned, isa, threads, trials: this.trials, warnings: [...formula.warnings, ...trial.doubts] };
+    return {
+      ...trial,
+      budget: { kind, limit },
+      network,
+      tuned,
+      isa,
+      threads,
+      trials: this.trials,
+      warnings: [...formula.warnings, ...trial.doubts],
+    };
   }
 
   #tooSmall(smallest: BudgetTrial | undefined, name: string): string {
     const { kind, limit } = this.#given;
-    if (smallest === undefined) return `No network was measured below ${amount(kind, limit)} twice in a row: the machine is too busy to measure that`;
-    return `Expected a budget of at least ${amount(kind, smallest[kind])}, what the smallest network costs (${name}, ${smallest.resolution} pixels), but received ${amount(kind, limit)}`;
+    if (smallest === undefined)
+      return `No network was measured below ${amount(kind, limit)} twice in a row: the machine is too busy to measure that`;
+    return (
+      `Expected a budget of at least ${amount(kind, smallest[kind])}, what the smallest network costs ` +
+      `(${name}, ${smallest.resolution} pixels), but received ${amount(kind, limit)}`
+    );
   }
 }
 

@@ -54,7 +54,8 @@ export async function fit<Cost>(options: FitOptions<Cost>): Promise<Fit<Cost>> {
     const { low, high, most } = bracket;
     if (low === undefined) return { found: undefined, above: high };
     // The same network as before, and nothing between it and the next: no measurement changes that.
-    if (checked !== undefined && sameShapes(checked.scaled, low.scaled) && checked.share <= most) return { found: checked, above: high };
+    if (checked !== undefined && sameShapes(checked.scaled, low.scaled) && checked.share <= most)
+      return { found: checked, above: high };
     checked = await measure(bracket.fixed ? low.scaled : simplest(low.scaled, formula), true);
     if (checked.share <= most && checked.share >= Math.min(options.enough, most - 0.08)) return { found: checked, above: high };
     bracket.correct(low, checked);

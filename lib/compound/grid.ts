@@ -6,7 +6,9 @@ import { EfficientNetError } from '../errors.js';
 import { checkCoefficients, type CompoundCoefficients } from './constraint.js';
 
 /** Values of one coefficient: a list, or a range from `min` to `max` in steps. */
-export type GridAxis = readonly number[] | { readonly min?: number | undefined; readonly max?: number | undefined; readonly step?: number | undefined };
+export type GridAxis =
+  | readonly number[]
+  | { readonly min?: number | undefined; readonly max?: number | undefined; readonly step?: number | undefined };
 
 export interface Grid {
   readonly alpha?: GridAxis | undefined;
@@ -23,11 +25,16 @@ const MOST_POINTS = 1_000_000;
 export function gridPoints(grid: Grid | undefined): readonly CompoundCoefficients[] {
   const given = checkOptions<Grid>('the grid', grid, ['alpha', 'beta', 'gamma', 'step']);
   const step = checkFinite('grid.step', given.step ?? 0.05, 1e-6, 10);
-  const [alphas, betas, gammas] = (['alpha', 'beta', 'gamma'] as const).map((name) => axisValues(`grid.${name}`, given[name], step));
+  const [alphas, betas, gammas] = (['alpha', 'beta', 'gamma'] as const).map((name) =>
+    axisValues(`grid.${name}`, given[name], step),
+  );
   if (alphas === undefined || betas === undefined || gammas === undefined) return [];
   const count = alphas.length * betas.length * gammas.length;
   if (count > MOST_POINTS) {
-    throw new EfficientNetError('ERR_INVALID_ARGUMENT', `Expected a grid of at most ${MOST_POINTS} points but received ${count}: use larger steps or shorter ranges`);
+    throw new EfficientNetError(
+      'ERR_INVALID_ARGUMENT',
+      `Expected a grid of at most ${MOST_POINTS} points but received ${count}: use larger steps or shorter ranges`,
+    );
   }
   return alphas.flatMap((alpha) => betas.flatMap((beta) => gammas.map((gamma) => checkCoefficients({ alpha, beta, gamma }))));
 }
@@ -37,7 +44,11 @@ function axisValues(name: string, axis: GridAxis | undefined, step: number): rea
     if (axis.length === 0) throw invalidArgument(name, 'at least one value', axis);
     return [...new Set(Array.from(axis as readonly unknown[], (value, i) => checkFinite(`${name}[${i}]`, value, 0.1, 10)))];
   }
-  const range = checkOptions<{ min: number; max: number; step: number }>(name, axis as object | undefined, ['min', 'max', 'step']);
+  const range = checkOptions<{ min: number; max: number; step: number }>(name, axis as object | undefined, [
+    'min',
+    'max',
+    'step',
+  ]);
   const min = checkFinite(`${name}.min`, range.min ?? 1, 0.1, 10);
   const max = checkFinite(`${name}.max`, range.max ?? 2, min, 10);
   const by = checkFinite(`${name}.step`, range.step ?? step, 1e-6, 10);

@@ -49,13 +49,21 @@ export function machineMeter({ threads, isa }: { readonly threads?: number | und
   const report = cpu();
   const used = isa ?? report.chosen;
   if (used === null) {
-    throw new EfficientNetError('ERR_UNSUPPORTED', 'EFFICIENTNET_SIMD_ISA names an instruction set that cannot be used here; efficientnet-simd info --cpu lists those that can');
+    throw new EfficientNetError(
+      'ERR_UNSUPPORTED',
+      'EFFICIENTNET_SIMD_ISA names an instruction set that cannot be used here; efficientnet-simd info --cpu lists those that can',
+    );
   }
   const options = { threads: threads ?? report.cores, isa: used };
   return { ...options, measure: (network, effort, signal) => measure(network, options, effort, signal) };
 }
 
-async function measure(network: Network, options: { readonly threads: number; readonly isa: Isa }, effort: Effort, signal?: AbortSignal): Promise<Measured> {
+async function measure(
+  network: Network,
+  options: { readonly threads: number; readonly isa: Isa },
+  effort: Effort,
+  signal?: AbortSignal,
+): Promise<Measured> {
   signal?.throwIfAborted();
   checkMemory(network);
   const { resolution } = network;
@@ -68,7 +76,8 @@ async function measure(network: Network, options: { readonly threads: number; re
     const end = performance.now() + LONGEST_ATTEMPTS;
     const attempts = [await attempt(subject, effort, signal)];
     // Whatever disturbs makes it slower, never faster: the best of the attempts is the network's own time.
-    while (attempts.length < MOST_ATTEMPTS && performance.now() < end && attempts.every(({ doubts }) => doubts.length > 0)) attempts.push(await attempt(subject, effort, signal));
+    while (attempts.length < MOST_ATTEMPTS && performance.now() < end && attempts.every(({ doubts }) => doubts.length > 0))
+      attempts.push(await attempt(subject, effort, signal));
     const undisturbed = attempts.filter(({ doubts }) => doubts.length === 0);
     return (undisturbed.length > 0 ? undisturbed : attempts).reduce((a, b) => (b.milliseconds < a.milliseconds ? b : a));
   } finally {
@@ -98,7 +107,8 @@ function memoryOf(subject: Subject): number {
 function checkMemory(network: Network): void {
   const needed = 2 * 4 * describe(network).parameters;
   const free = process.availableMemory();
-  if (needed > free) throw outOfMemory(network, `${Math.ceil(needed / 2 ** 20)} MiB, of which ${Math.floor(free / 2 ** 20)} MiB are free`);
+  if (needed > free)
+    throw outOfMemory(network, `${Math.ceil(needed / 2 ** 20)} MiB, of which ${Math.floor(free / 2 ** 20)} MiB are free`);
 }
 
 function weighted(network: Network): Weighted {

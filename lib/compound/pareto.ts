@@ -7,7 +7,11 @@ export type Goal = 'maximize' | 'minimize';
  * Items that no other is at least as good as in every objective and better in one, in their order.
  * Equal items stay together; an item with a missing number (NaN) is not comparable and left out.
  */
-export function paretoFront<Item>(items: readonly Item[], goals: readonly Goal[], values: (item: Item) => readonly number[]): readonly Item[] {
+export function paretoFront<Item>(
+  items: readonly Item[],
+  goals: readonly Goal[],
+  values: (item: Item) => readonly number[],
+): readonly Item[] {
   const rows = items
     .map((item) => ({ item, costs: goals.map((goal, i) => (goal === 'maximize' ? -1 : 1) * (values(item)[i] ?? NaN)) }))
     .filter(({ costs }) => costs.every((cost) => !Number.isNaN(cost)));

@@ -4,7 +4,11 @@
 import { phiRange, scaleBy, type Formula, type ScaledNetwork } from './scale.js';
 
 /** The largest phi, to three decimals, that is accepted, where a smaller network is accepted too; undefined if none is. */
-export function largestPhi(accepts: (scaled: ScaledNetwork) => boolean, formula: Formula, range = phiRange(formula)): number | undefined {
+export function largestPhi(
+  accepts: (scaled: ScaledNetwork) => boolean,
+  formula: Formula,
+  range = phiRange(formula),
+): number | undefined {
   let [low, high] = [Math.round(range.min * 1000), Math.round(range.max * 1000)];
   const accepted = (thousandths: number): boolean => accepts(scaleBy(thousandths / 1000, formula));
   if (!accepted(low)) return undefined;

@@ -67,7 +67,12 @@ export const publishedOthers: readonly PublishedScaling[] = [
 export const timmResults = 'timm, results-imagenet.csv';
 
 /** MobileNetV2 scaled by hand, in width and in depth: parameters and top-1 as timm lists them. */
-export const publishedMobileNets: readonly { readonly name: string; readonly parameters: number; readonly top1: number; readonly setting: string }[] = [
+export const publishedMobileNets: readonly {
+  readonly name: string;
+  readonly parameters: number;
+  readonly top1: number;
+  readonly setting: string;
+}[] = [
   { name: 'mobilenetv2_050', parameters: 1.97e6, top1: 65.928, setting: 'w 0.5' },
   { name: 'mobilenetv2_100', parameters: 3.5e6, top1: 72.91, setting: 'w 1' },
   { name: 'mobilenetv2_110d', parameters: 4.52e6, top1: 75.056, setting: 'w 1.1, d 1.2' },

@@ -11,7 +11,13 @@ import { EfficientNetError } from '../errors.js';
 import { resolveName } from '../names.js';
 import { buildNetwork, type Network, type Padding } from '../network.js';
 import { roundRepeats } from '../scaling.js';
-import { checkCoefficients, checkConstraint, constraintProduct, paperCoefficients, type CompoundCoefficients } from './constraint.js';
+import {
+  checkCoefficients,
+  checkConstraint,
+  constraintProduct,
+  paperCoefficients,
+  type CompoundCoefficients,
+} from './constraint.js';
 import { shareLayers, type DepthRounding } from './depth.js';
 
 export interface ScaleOptions {
@@ -76,8 +82,19 @@ export const scaleLimits = {
 const SMALLEST_WIDTH = 0.01;
 
 const known: readonly (keyof ScaleOptions)[] = [
-  'alpha', 'beta', 'gamma', 'base', 'resolution', 'divisor', 'depthRounding', 'resolutionStep', 'strict', 'tolerance', 'padding',
-  'batchNormEpsilon', 'classes',
+  'alpha',
+  'beta',
+  'gamma',
+  'base',
+  'resolution',
+  'divisor',
+  'depthRounding',
+  'resolutionStep',
+  'strict',
+  'tolerance',
+  'padding',
+  'batchNormEpsilon',
+  'classes',
 ];
 
 /** Options that have been checked, once for any number of phi. */
@@ -144,7 +161,8 @@ export function checkFormula(options?: ScaleOptions): Formula {
 
 function baseOf(base: string | BaseNetwork | Architecture): Architecture {
   if (typeof base === 'string') return resolveName(base).architecture;
-  if (typeof base !== 'object' || base === null) throw invalidArgument('base', `a name such as 'b0', an architecture or a network before scaling`, base);
+  if (typeof base !== 'object' || base === null)
+    throw invalidArgument('base', `a name such as 'b0', an architecture or a network before scaling`, base);
   if ('base' in base) return base;
   return { ...architectures.b0, name: 'custom', base };
 }
@@ -168,13 +186,27 @@ export function scaleBy(phi: number, formula: Formula, resolution?: number): Sca
   const tooMany = above('parameters', parameters);
   if (tooMany !== undefined) throw new EfficientNetError('ERR_INVALID_ARGUMENT', limitMessage(phi, tooMany, formula));
   return {
-    phi, alpha, beta, gamma, product: constraintProduct(formula), width, depth, resolution: network.resolution,
-    blocks: network.blocks.length, parameters, macs, network, warnings,
+    phi,
+    alpha,
+    beta,
+    gamma,
+    product: constraintProduct(formula),
+    width,
+    depth,
+    resolution: network.resolution,
+    blocks: network.blocks.length,
+    parameters,
+    macs,
+    network,
+    warnings,
   };
 }
 
 /** Twelve digits: 1.2^2 is to be 1.44, not 1.4399999999999999, before anything is rounded up. */
-function multipliers(phi: number, { alpha, beta, gamma, base }: Formula): { readonly width: number; readonly depth: number; readonly pixels: number } {
+function multipliers(
+  phi: number,
+  { alpha, beta, gamma, base }: Formula,
+): { readonly width: number; readonly depth: number; readonly pixels: number } {
   const power = (factor: number, coefficient: number): number => Number((factor * coefficient ** phi).toPrecision(12));
   return { width: power(base.width, beta), depth: power(base.depth, alpha), pixels: power(base.resolution, gamma) };
 }
@@ -209,7 +241,10 @@ function repeatsAt(phi: number, { base, alpha, depthRounding }: Formula): readon
     const depth = Number((base.depth * grown).toPrecision(12));
     return stages.map(({ repeats }, i) => (scales[i] === true ? Math.max(1, roundRepeats(repeats, depth, 'up')) : repeats));
   }
-  const shared = shareLayers(own.filter((_, i) => scales[i]), grown);
+  const shared = shareLayers(
+    own.filter((_, i) => scales[i]),
+    grown,
+  );
   let next = 0;
   return own.map((repeats, i) => (scales[i] === true ? (shared[next++] ?? 1) : repeats));
 }
@@ -228,7 +263,10 @@ function beyond(phi: number, formula: Formula, resolution?: number): Problem | u
   // The stem strides once as well.
   const stride = base.base.stages.reduce((product, stage) => product * stage.stride, 2);
   if (!(side >= stride)) {
-    return { found: `a resolution of ${count(side)}`, bound: `below the ${stride} pixels that the strides of '${base.name}' need` };
+    return {
+      found: `a resolution of ${count(side)}`,
+      bound: `below the ${stride} pixels that the strides of '${base.name}' need`,
+    };
   }
   if (!(width >= SMALLEST_WIDTH)) return { found: `a width of ${width}`, bound: `below the smallest of ${SMALLEST_WIDTH}` };
   const layers = base.base.stages.reduce((sum, stage) => sum + stage.repeats, 0) * depth;
@@ -239,7 +277,10 @@ function beyond(phi: number, formula: Formula, resolution?: number): Problem | u
 function above(what: keyof typeof scaleLimits, value: number): Problem | undefined {
   const limit = scaleLimits[what];
   if (value <= limit) return undefined;
-  return { found: what === 'resolution' ? `a resolution of ${count(value)} pixels` : `${count(value)} ${what}`, bound: `above the limit of ${count(limit)}` };
+  return {
+    found: what === 'resolution' ? `a resolution of ${count(value)} pixels` : `${count(value)} ${what}`,
+    bound: `above the limit of ${count(limit)}`,
+  };
 }
 
 function count(value: number): string {

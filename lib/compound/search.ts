@@ -4,13 +4,17 @@
 
 import { checkBoolean, checkFinite, checkInteger, checkOneOf, checkOptions, invalidArgument } from '../check.js';
 import { EfficientNetError } from '../errors.js';
-import { constraintProduct, constraintWarnings, defaultConstraint, type CompoundCoefficients, type Constraint } from './constraint.js';
+import {
+  constraintProduct,
+  constraintWarnings,
+  defaultConstraint,
+  type CompoundCoefficients,
+  type Constraint,
+} from './constraint.js';
 import { gridPoints, type Grid } from './grid.js';
+import { defaultScore, readEvaluation, type Evaluation } from './objective.js';
 import { paretoFront, type Goal } from './pareto.js';
 import { checkFormula, scaleBy, type ScaledNetwork, type ScaleOptions } from './scale.js';
-
-/** What an evaluation gives: one number, or several by name, `{ accuracy: 77.1, milliseconds: 4.2 }`. */
-export type Evaluation = number | Readonly<Record<string, number>>;
 
 /** One point of the grid, as plain data that JSON keeps. */
 export interface SearchPoint extends CompoundCoefficients {
@@ -69,7 +73,10 @@ export interface SearchOptions extends Omit<ScaleOptions, 'alpha' | 'beta' | 'ga
    * accuracy and score are to be maximised and everything else is to be minimised.
    */
   readonly objectives?: Readonly<Record<string, Goal>> | undefined;
-  /** Ranks an evaluation, more is better; unless given, the score, or `searchObjective` of accuracy and MACs, or the only objective. */
+  /**
+   * Ranks an evaluation, more is better; unless given, the score, or `searchObjective` of accuracy and
+   * MACs, or the only objective.
+   */
   readonly score?: ((values: Readonly<Record<string, number>>, scaled: ScaledNetwork) => number) | undefined;
   /** Evaluations at a time; 1 unless given, which measuring latency needs. */
   readonly concurrency?: number | undefined;
@@ -87,31 +94,38 @@ export interface SearchOptions extends Omit<ScaleOptions, 'alpha' | 'beta' | 'ga
 export class SearchError extends EfficientNetError {
   readonly partial: SearchResult;
 
-  constructor(code: 'ERR_ABORTED' | 'ERR_SEARCH_FAILED', message: string, partial: SearchResult, options?: { readonly cause?: unknown }) {
+  constructor(
+    code: 'ERR_ABORTED' | 'ERR_SEARCH_FAILED',
+    message: string,
+    partial: SearchResult,
+    options?: { readonly cause?: unknown },
+  ) {
     super(code, message, options);
     this.partial = partial;
   }
 }
 
-/**
- * The goal of the paper's search for B0: accuracy * (work / target)^w, where `work` is the MACs (the
- * paper writes FLOPS) of one image, the target is 400 million and w is -0.07: a network of twice the work may cost
- * 5 % of the accuracy.
- *
- * @example searchObjective(77.1, 390e6) // 77.24
- */
-export function searchObjective(accuracy: number, work: number, options?: { readonly w?: number | undefined; readonly target?: number | undefined }): number {
-  const { w = -0.07, target = 400e6 } = checkOptions<{ w: number; target: number }>('the objective options', options, ['w', 'target']);
-  checkFinite('accuracy', accuracy);
-  checkFinite('w', w);
-  if (!(checkFinite('work', work) > 0)) throw invalidArgument('work', 'a number above 0', work);
-  if (!(checkFinite('target', target) > 0)) throw invalidArgument('target', 'a number above 0', target);
-  return accuracy * (work / target) ** w;
-}
-
 const known: readonly (keyof SearchOptions)[] = [
-  'evaluate', 'phi', 'constraint', 'grid', 'objectives', 'score', 'concurrency', 'timeout', 'signal', 'onProgress', 'resume', 'strict',
-  'base', 'resolution', 'divisor', 'depthRounding', 'resolutionStep', 'padding', 'batchNormEpsilon', 'classes',
+  'evaluate',
+  'phi',
+  'constraint',
+  'grid',
+  'objectives',
+  'score',
+  'concurrency',
+  'timeout',
+  'signal',
+  'onProgress',
+  'resume',
+  'strict',
+  'base',
+  'resolution',
+  'divisor',
+  'depthRounding',
+  'resolutionStep',
+  'padding',
+  'batchNormEpsilon',
+  'classes',
 ];
 const LONGEST_TIMER = 2 ** 31 - 1;
 /** Each point's network is built before the first is evaluated. */
@@ -151,8 +165,10 @@ class Search {
     for (const name of ['score', 'onProgress'] as const) {
       if (given[name] !== undefined && typeof given[name] !== 'function') throw invalidArgument(name, 'a function', given[name]);
     }
-    if (given.signal !== undefined && !(given.signal instanceof AbortSignal)) throw invalidArgument('signal', 'an AbortSignal', given.signal);
-    for (const [name, goal] of Object.entries(given.objectives ?? {})) checkOneOf(`objectives.${name}`, goal, ['maximize', 'minimize']);
+    if (given.signal !== undefined && !(given.signal instanceof AbortSignal))
+      throw invalidArgument('signal', 'an AbortSignal', given.signal);
+    for (const [name, goal] of Object.entries(given.objectives ?? {}))
+      checkOneOf(`objectives.${name}`, goal, ['maximize', 'minimize']);
     this.#given = given;
     this.#evaluate = given.evaluate;
     this.#concurrency = checkInteger('concurrency', given.concurrency ?? 1, 1, 1024);
@@ -165,18 +181,28 @@ class Search {
     const shared = { base, resolution, divisor, depthRounding, resolutionStep, padding, batchNormEpsilon, classes };
     const chosen = meeting.length > 0 ? meeting : all;
     if (chosen.length > MOST_EVALUATIONS) {
-      throw new EfficientNetError('ERR_INVALID_ARGUMENT', `Expected at most ${MOST_EVALUATIONS} points that meet the constraint but the grid has ${chosen.length}: use larger steps`);
+      throw new EfficientNetError(
+        'ERR_INVALID_ARGUMENT',
+        `Expected at most ${MOST_EVALUATIONS} points that meet the constraint but the grid has ${chosen.length}: use larger steps`,
+      );
     }
     this.#grid = chosen.map((point) => scaleBy(phi, checkFormula({ ...shared, ...point, tolerance: 100 })));
     this.#points = this.#grid.map((scaled) => findEarlier(given.resume, scaled));
   }
 
-  #judgeGrid(all: readonly CompoundCoefficients[], meeting: number, { target, tolerance }: Required<Constraint>): readonly string[] {
+  #judgeGrid(
+    all: readonly CompoundCoefficients[],
+    meeting: number,
+    { target, tolerance }: Required<Constraint>,
+  ): readonly string[] {
     if (meeting > 0) return [];
-    const nearest = all.reduce((a, b) => (Math.abs(constraintProduct(b) - (target ?? 2)) < Math.abs(constraintProduct(a) - (target ?? 2)) ? b : a));
+    const nearest = all.reduce((a, b) =>
+      Math.abs(constraintProduct(b) - (target ?? 2)) < Math.abs(constraintProduct(a) - (target ?? 2)) ? b : a,
+    );
     const message =
       `Expected a grid with alpha * beta^2 * gamma^2 within ${tolerance} of ${target} and each value at least 1, but none of its ` +
-      `${all.length} points meets that: the nearest product is ${constraintProduct(nearest).toFixed(3)} (${nearest.alpha}, ${nearest.beta}, ${nearest.gamma})`;
+      `${all.length} points meets that: the nearest product is ${constraintProduct(nearest).toFixed(3)} ` +
+      `(${nearest.alpha}, ${nearest.beta}, ${nearest.gamma})`;
     if (checkBoolean('strict', this.#given.strict ?? false)) throw new EfficientNetError('ERR_INVALID_ARGUMENT', message);
     return [`${message}. All points are evaluated`];
   }
@@ -195,7 +221,8 @@ class Search {
     if (broken !== undefined) throw (broken as { readonly error: unknown }).error;
     const result = this.#result();
     if (signal?.aborted === true) {
-      const message = `The search was stopped after ${result.points.length} of ${this.#grid.length} points; they are in the error's "partial", and "resume" takes them`;
+      const done = `${result.points.length} of ${this.#grid.length} points`;
+      const message = `The search was stopped after ${done}; they are in the error's "partial", and "resume" takes them`;
       throw new SearchError('ERR_ABORTED', message, result, { cause: signal.reason });
     }
     if (result.best === undefined) {
@@ -250,14 +277,20 @@ class Search {
   }
 
   #score(values: Readonly<Record<string, number>>, scaled: ScaledNetwork): number {
-    const found = this.#given.score === undefined ? defaultScore(values, scaled, (name) => this.#goalOf(name)) : this.#given.score(values, scaled);
+    const found =
+      this.#given.score === undefined
+        ? defaultScore(values, scaled, (name) => this.#goalOf(name))
+        : this.#given.score(values, scaled);
     if (typeof found === 'number' && Number.isFinite(found)) return found;
     throw invalidArgument('the score of an evaluation', 'a finite number', found);
   }
 
   #goalOf(name: string): Goal {
     const goals = this.#given.objectives ?? {};
-    return (Object.hasOwn(goals, name) ? goals[name] : undefined) ?? (name === 'accuracy' || name === 'score' ? 'maximize' : 'minimize');
+    return (
+      (Object.hasOwn(goals, name) ? goals[name] : undefined) ??
+      (name === 'accuracy' || name === 'score' ? 'maximize' : 'minimize')
+    );
   }
 
   #result(): SearchResult {
@@ -265,8 +298,15 @@ class Search {
     const scored = points.filter((point) => point.values !== undefined);
     const names = [...new Set(scored.flatMap((point) => Object.keys(point.values ?? {})))];
     // A single number is weighed against the work that it costs.
-    const goals = [...names.map((name) => ({ name, goal: this.#goalOf(name) })), ...(names.length === 1 ? [{ name: 'macs', goal: 'minimize' as const }] : [])];
-    const pareto = paretoFront(scored, goals.map(({ goal }) => goal), (point) => goals.map(({ name }) => point.values?.[name] ?? (name === 'macs' ? point.macs : NaN)));
+    const goals = [
+      ...names.map((name) => ({ name, goal: this.#goalOf(name) })),
+      ...(names.length === 1 ? [{ name: 'macs', goal: 'minimize' as const }] : []),
+    ];
+    const pareto = paretoFront(
+      scored,
+      goals.map(({ goal }) => goal),
+      (point) => goals.map(({ name }) => point.values?.[name] ?? (name === 'macs' ? point.macs : NaN)),
+    );
     return {
       points,
       best: bestOf(points),
@@ -286,25 +326,6 @@ function checkConstraintOptions(given: Constraint | undefined): Required<Constra
   };
 }
 
-/** Finite numbers by name, or an error that says what was found instead. */
-function readEvaluation(evaluation: Evaluation): Readonly<Record<string, number>> {
-  const values = typeof evaluation === 'object' && evaluation !== null ? { ...evaluation } : { score: evaluation };
-  if (Object.keys(values).length === 0) throw invalidArgument('the result of evaluate', 'a number, or numbers by name', evaluation);
-  for (const [name, value] of Object.entries(values)) {
-    if (typeof value !== 'number' || !Number.isFinite(value)) throw invalidArgument(`the result of evaluate${name === 'score' ? '' : `, ${name}`}`, 'a finite number', value);
-  }
-  return values;
-}
-
-function defaultScore(values: Readonly<Record<string, number>>, { macs }: ScaledNetwork, goalOf: (name: string) => Goal): number {
-  const { score, accuracy } = values;
-  const [only, ...more] = Object.entries(values);
-  if (score !== undefined) return goalOf('score') === 'maximize' ? score : -score;
-  if (accuracy !== undefined) return searchObjective(accuracy, macs);
-  if (only !== undefined && more.length === 0) return goalOf(only[0]) === 'maximize' ? only[1] : -only[1];
-  throw new EfficientNetError('ERR_INVALID_ARGUMENT', `Expected evaluate to give "accuracy" or "score", or the option "score" to rank ${Object.keys(values).join(', ')}`);
-}
-
 function plain({ phi, alpha, beta, gamma, product, width, depth, resolution, parameters, macs }: ScaledNetwork): SearchPoint {
   return { phi, alpha, beta, gamma, product, width, depth, resolution, parameters, macs };
 }
@@ -316,7 +337,8 @@ function findEarlier(resume: readonly SearchPoint[] | undefined, scaled: ScaledN
   const wanted = plain(scaled);
   const names = Object.keys(wanted) as (keyof SearchPoint)[];
   return (resume as readonly SearchPoint[]).find((point) => {
-    if (typeof point !== 'object' || point === null) throw invalidArgument('a point of resume', 'a point of an earlier search', point);
+    if (typeof point !== 'object' || point === null)
+      throw invalidArgument('a point of resume', 'a point of an earlier search', point);
     return Number.isFinite(point.score) && names.every((name) => point[name] === wanted[name]);
   });
 }

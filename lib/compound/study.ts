@@ -46,7 +46,10 @@ export class Study {
 
   phis(phis: readonly number[]): Promise<readonly PhiRow[]> {
     // All are built before the first is measured: a phi that leads too far should not cost the time of the others.
-    return this.#costs(phis.map((phi) => ({ scaled: scaleBy(phi, this.formula) })), ({ scaled }) => scaled.network);
+    return this.#costs(
+      phis.map((phi) => ({ scaled: scaleBy(phi, this.formula) })),
+      ({ scaled }) => scaled.network,
+    );
   }
 
   dimensions(which: readonly Dimension[], macs: number): Promise<readonly DimensionRow[]> {
@@ -65,16 +68,26 @@ export class Study {
       const { parameters, macs } = describe(network);
       return { name, network, parameters, macs };
     });
-    return this.#costs(rows.filter(({ macs }) => macs <= most).sort((a, b) => a.macs - b.macs), ({ network }) => network);
+    return this.#costs(
+      rows.filter(({ macs }) => macs <= most).sort((a, b) => a.macs - b.macs),
+      ({ network }) => network,
+    );
   }
 
-  async #costs<Row extends object>(rows: readonly Row[], networkOf: (row: Row) => Network | undefined): Promise<readonly (Row & Costed)[]> {
+  async #costs<Row extends object>(
+    rows: readonly Row[],
+    networkOf: (row: Row) => Network | undefined,
+  ): Promise<readonly (Row & Costed)[]> {
     const results: (Row & Costed)[] = [];
     const total = rows.filter((row) => networkOf(row) !== undefined).length;
     for (const row of rows) {
       const network = networkOf(row);
-      if (network !== undefined && this.meter !== undefined) this.#progress(network.name, Math.min(results.length, total - 1), total);
-      results.push({ ...row, ...(network === undefined ? { measured: undefined, error: undefined } : await this.#cost(network)) });
+      if (network !== undefined && this.meter !== undefined)
+        this.#progress(network.name, Math.min(results.length, total - 1), total);
+      results.push({
+        ...row,
+        ...(network === undefined ? { measured: undefined, error: undefined } : await this.#cost(network)),
+      });
     }
     return results;
   }
@@ -83,7 +96,8 @@ export class Study {
     try {
       return { measured: await this.meter?.measure(network, 'short'), error: undefined };
     } catch (error) {
-      if (error instanceof EfficientNetError && error.code === 'ERR_OUT_OF_MEMORY') return { measured: undefined, error: error.message };
+      if (error instanceof EfficientNetError && error.code === 'ERR_OUT_OF_MEMORY')
+        return { measured: undefined, error: error.message };
       throw error;
     }
   }

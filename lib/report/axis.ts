@@ -33,7 +33,11 @@ export function isShown({ scale }: Axis, value: number): boolean {
  * Settles an axis for some values. `fits` says whether these ticks have room; the densest set of
  * round numbers that fits is taken.
  */
-export function fitAxis(axis: Axis, values: readonly number[], fits: (ticks: readonly number[], fitted: FittedAxis) => boolean): FittedAxis {
+export function fitAxis(
+  axis: Axis,
+  values: readonly number[],
+  fits: (ticks: readonly number[], fitted: FittedAxis) => boolean,
+): FittedAxis {
   const log = axis.scale === 'log';
   const shown = values.filter((value) => isShown(axis, value));
   const [low, high] = extent(shown, log);
@@ -41,7 +45,13 @@ export function fitAxis(axis: Axis, values: readonly number[], fits: (ticks: rea
   const build = (ticks: readonly number[], [min, max]: readonly [number, number]): FittedAxis => {
     const [from, to] = log ? [Math.log(min), Math.log(max)] : [min, max];
     const position = (value: number): number => ((log ? Math.log(value) : value) - from) / (to - from);
-    return { min, max, ticks: ticks.filter((tick) => tick >= min * (1 - 1e-9) - 1e-12 && tick <= max * (1 + 1e-9) + 1e-12), format, position };
+    return {
+      min,
+      max,
+      ticks: ticks.filter((tick) => tick >= min * (1 - 1e-9) - 1e-12 && tick <= max * (1 + 1e-9) + 1e-12),
+      format,
+      position,
+    };
   };
   // Room around the outermost points, unless the caller set the end.
   const nearZero = !log && low >= 0 && low < 0.3 * high;

@@ -42,7 +42,14 @@ export function textWidth(text: string, size: number): number {
 
 const DISTANCES = [5, 11, 19, 29, 41] as const;
 const DIRECTIONS = [
-  [1, 0], [0, -1], [0, 1], [-1, 0], [1, 1], [-1, -1], [1, -1], [-1, 1],
+  [1, 0],
+  [0, -1],
+  [0, 1],
+  [-1, 0],
+  [1, 1],
+  [-1, -1],
+  [1, -1],
+  [-1, 1],
 ] as const;
 /** Beyond this the eye needs a line to the point. */
 const NEAR = 11;

@@ -33,7 +33,9 @@ export function legend(entries: readonly LegendEntry[], width: number): { readon
 }
 
 function drawEntry({ name, style, line, marks, hollow, shape }: LegendEntry, x: number, y: number): Markup {
-  return html`<g class="${style}">${line !== 'none' && html`<path class="line ${line}" d="M${x} ${y}h${SAMPLE}"/>`}${marks && html`<g class="${hollow ? 'mark hollow' : 'mark'}">${symbol(shape, x + SAMPLE / 2, y)}</g>`}<text x="${x + SAMPLE + 6}" y="${y + FONT_SIZE * 0.35}">${name}</text></g>`;
+  const drawn = line !== 'none' && html`<path class="line ${line}" d="M${x} ${y}h${SAMPLE}"/>`;
+  const mark = marks && html`<g class="${hollow ? 'mark hollow' : 'mark'}">${symbol(shape, x + SAMPLE / 2, y)}</g>`;
+  return html`<g class="${style}">${drawn}${mark}<text x="${x + SAMPLE + 6}" y="${y + FONT_SIZE * 0.35}">${name}</text></g>`;
 }
 
 /** One of six shapes of about the same area, 8 pixels wide, around a point. */

@@ -63,11 +63,13 @@ export function page({ title, lead, facts = [], sections, footer }: Page): strin
 <p class="lead">${lead}</p>
 ${facts.length > 0 && html`<dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`}
 </header>
-${sections.map((section) => html`<section>
+${sections.map(
+  (section) => html`<section>
 <h2>${section.title}</h2>
 ${section.content}
 </section>
-`)}<footer>${footer}</footer>
+`,
+)}<footer>${footer}</footer>
 </main>
 </body>
 </html>
@@ -85,16 +87,24 @@ export function titledFigure(chart: XyChart | BarChart, caption: Content, square
  */
 export function figure(chart: XyChart | BarChart, caption: Content, squareness = 0.5): Markup {
   const draw = (width: number, least: number): Markup =>
-    'categories' in chart ? barChart(chart, width) : xyChart(chart, { width, height: Math.round(width * Math.max(least, squareness)) });
+    'categories' in chart
+      ? barChart(chart, width)
+      : xyChart(chart, { width, height: Math.round(width * Math.max(least, squareness)) });
   return html`<figure>${drawings.map((one) => html`<div class="${one.name}">${draw(one.width, one.squareness)}</div>`)}<figcaption>${caption}</figcaption></figure>`;
 }
 
 export function table({ columns, rows, best }: Table): Markup {
-  const cell = (column: TableColumn): string => [column.align === 'right' ? 'right' : '', column.wrap === true ? 'wrap' : ''].filter(Boolean).join(' ');
+  const cell = (column: TableColumn): string =>
+    [column.align === 'right' ? 'right' : '', column.wrap === true ? 'wrap' : ''].filter(Boolean).join(' ');
   return html`<div class="scroll"><table>
 <thead><tr>${columns.map((column) => html`<th class="${cell(column)}" scope="col">${column.title}</th>`)}</tr></thead>
-<tbody>${rows.map((row, i) => html`<tr class="${i === best ? 'best' : ''}">${columns.map((column, c) => html`<td class="${cell(column)}">${row[c]}</td>`)}</tr>
-`)}</tbody></table></div>`;
+<tbody>${rows.map(
+    (
+      row,
+      i,
+    ) => html`<tr class="${i === best ? 'best' : ''}">${columns.map((column, c) => html`<td class="${cell(column)}">${row[c]}</td>`)}</tr>
+`,
+  )}</tbody></table></div>`;
 }
 
 /** Text that opens on a click: the numbers behind a picture. */

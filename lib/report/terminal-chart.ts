@@ -21,12 +21,26 @@ export function terminalChart(chart: XyChart, { columns, rows }: TextSize): read
   const points = chart.series.flatMap((series) => shown(chart, series));
   if (points.length === 0) return [chart.title, '(no data)'];
   const rules = chart.rules ?? [];
-  const y = fitAxis(chart.y, [...points.map((point) => point.y), ...rules.flatMap((rule) => rule.y ?? [])], (ticks, { position }) =>
-    apart(ticks.map((tick) => position(tick) * (rows - 1)), 2));
+  const y = fitAxis(
+    chart.y,
+    [...points.map((point) => point.y), ...rules.flatMap((rule) => rule.y ?? [])],
+    (ticks, { position }) =>
+      apart(
+        ticks.map((tick) => position(tick) * (rows - 1)),
+        2,
+      ),
+  );
   const left = Math.max(...y.ticks.map((tick) => y.format(tick).length)) + 1;
   const width = Math.max(20, columns - left - 1);
-  const x = fitAxis(chart.x, [...points.map((point) => point.x), ...rules.flatMap((rule) => rule.x ?? [])], (ticks, { position, format }) =>
-    apart(ticks.map((tick) => position(tick) * (width - 1)), Math.max(...ticks.map((tick) => format(tick).length)) + 2));
+  const x = fitAxis(
+    chart.x,
+    [...points.map((point) => point.x), ...rules.flatMap((rule) => rule.x ?? [])],
+    (ticks, { position, format }) =>
+      apart(
+        ticks.map((tick) => position(tick) * (width - 1)),
+        Math.max(...ticks.map((tick) => format(tick).length)) + 2,
+      ),
+  );
   const cells = draw(chart, x, y, width, rows);
   const names = new Map(y.ticks.map((tick) => [rowOf(y, tick, rows), y.format(tick)]));
   return [
@@ -70,7 +84,8 @@ function draw(chart: XyChart, x: FittedAxis, y: FittedAxis, width: number, rows:
       const [c1, c2] = [x.position(from.x) * (width - 1), x.position(to.x) * (width - 1)];
       const [r1, r2] = [(1 - y.position(from.y)) * (rows - 1), (1 - y.position(to.y)) * (rows - 1)];
       const steps = Math.ceil(Math.max(Math.abs(c2 - c1), 2 * Math.abs(r2 - r1), 1));
-      for (let s = 0; s <= steps; s++) set(Math.round(r1 + ((r2 - r1) * s) / steps), Math.round(c1 + ((c2 - c1) * s) / steps), DOT);
+      for (let s = 0; s <= steps; s++)
+        set(Math.round(r1 + ((r2 - r1) * s) / steps), Math.round(c1 + ((c2 - c1) * s) / steps), DOT);
     });
   }
   const marked = chart.series
@@ -87,7 +102,10 @@ function draw(chart: XyChart, x: FittedAxis, y: FittedAxis, width: number, rows:
 function write(cells: string[][], row: number, column: number, label: string): void {
   const line = cells[row];
   if (line === undefined) return;
-  for (const [start, text] of [[column + 1, ` ${label}`], [column - 1 - label.length, `${label} `]] as const) {
+  for (const [start, text] of [
+    [column + 1, ` ${label}`],
+    [column - 1 - label.length, `${label} `],
+  ] as const) {
     const end = start + text.length;
     const free = line.slice(Math.max(0, start), end).every((cell) => cell === ' ' || cell === DOT);
     const beside = `${line[start - 1] ?? ''}${line[end] ?? ''}`;
@@ -118,10 +136,13 @@ function tickLine(x: FittedAxis, width: number): string {
 
 /** As many entries in a line as fit; none for a single series. */
 function key(all: readonly Series[], rules: readonly Rule[], columns: number): readonly string[] {
-  const entries = all.length < 2 ? [] : all.map((series, i) => {
-    const drawn = (series.line ?? 'none') === 'none' ? '' : DOT.repeat(2);
-    return `${(series.marks ?? true) ? `${drawn}${glyphOf(series, i)}${drawn}` : DOT.repeat(4)} ${series.name}`;
-  });
+  const entries =
+    all.length < 2
+      ? []
+      : all.map((series, i) => {
+          const drawn = (series.line ?? 'none') === 'none' ? '' : DOT.repeat(2);
+          return `${(series.marks ?? true) ? `${drawn}${glyphOf(series, i)}${drawn}` : DOT.repeat(4)} ${series.name}`;
+        });
   const lines: string[] = [];
   for (const entry of [...entries, ...rules.map(({ x, label }) => `${x === undefined ? '╌╌' : '╎'} ${label}`)]) {
     const last = lines.at(-1);

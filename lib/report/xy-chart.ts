@@ -85,8 +85,12 @@ export function xyChart(chart: XyChart, size: ChartSize): Markup {
   if (points.length === 0) return emptyChart(chart, size);
   const rules = placeRules(chart.rules ?? [], frame);
   // Grey series first: the others lie over them.
-  const order = chart.series.map((series, i) => ({ series, i })).sort((a, b) => Number(b.series.muted ?? false) - Number(a.series.muted ?? false));
-  return html`<svg class="chart" viewBox="0 0 ${size.width} ${size.height}" width="${size.width}" height="${size.height}" role="img" aria-label="${chart.title}">
+  const order = chart.series
+    .map((series, i) => ({ series, i }))
+    .sort((a, b) => Number(b.series.muted ?? false) - Number(a.series.muted ?? false));
+  const { width, height } = size;
+  return html`<svg class="chart" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img"
+ aria-label="${chart.title}">
 ${key.drawn}${axes(chart, frame, key.height, size)}
 ${rules.map((rule) => drawRule(rule, frame))}
 ${join(order.map(({ series, i }) => drawSeries(chart, series, styleOf(series, i), series.colour ?? i, frame)))}
@@ -105,7 +109,10 @@ function shownPoints(chart: XyChart, series: Series): readonly Point[] {
 function layout(chart: XyChart, size: ChartSize, keyHeight: number): Frame {
   const points = chart.series.flatMap((series) => shownPoints(chart, series));
   const rules = chart.rules ?? [];
-  const ys = [...points.flatMap(({ y, low, high }) => [y, low ?? y, high ?? y]), ...rules.flatMap(({ y }) => (y === undefined ? [] : [y]))];
+  const ys = [
+    ...points.flatMap(({ y, low, high }) => [y, low ?? y, high ?? y]),
+    ...rules.flatMap(({ y }) => (y === undefined ? [] : [y])),
+  ];
   const xs = [...points.map(({ x }) => x), ...rules.flatMap(({ x }) => (x === undefined ? [] : [x]))];
   const top = keyHeight + FONT_SIZE + 14;
   const height = size.height - top - 2 * FONT_SIZE - 18;
@@ -123,7 +130,13 @@ function layout(chart: XyChart, size: ChartSize, keyHeight: number): Frame {
   const plot = { x: left, y: top, width, height };
   // Labels of vertical rules stand at the top, above the data.
   const head = rules.some((rule) => rule.x !== undefined) ? FONT_SIZE * 1.6 : 0;
-  return { x, y, plot, toX: (value) => left + x.position(value) * width, toY: (value) => top + head + (1 - y.position(value)) * (height - head) };
+  return {
+    x,
+    y,
+    plot,
+    toX: (value) => left + x.position(value) * width,
+    toY: (value) => top + head + (1 - y.position(value)) * (height - head),
+  };
 }
 
 /** Logarithmic ticks are not evenly apart: the nearest two decide. */
@@ -134,15 +147,21 @@ function spaced(ticks: readonly number[], axis: Axis, values: readonly number[],
 
 function axes(chart: XyChart, { x, y, plot, toX, toY }: Frame, keyHeight: number, size: ChartSize): Markup {
   const bottom = plot.y + plot.height;
-  return html`<g class="grid">${y.ticks.map((tick) => line(plot.x, toY(tick), plot.x + plot.width, toY(tick)))}${x.ticks.map((tick) => line(toX(tick), plot.y, toX(tick), bottom))}</g>
+  const across = y.ticks.map((tick) => line(plot.x, toY(tick), plot.x + plot.width, toY(tick)));
+  const up = x.ticks.map((tick) => line(toX(tick), plot.y, toX(tick), bottom));
+  const values = y.ticks.map((tick) => {
+    const baseline = px(toY(tick) + FONT_SIZE * 0.35);
+    return html`<text x="${px(plot.x - GAP)}" y="${baseline}" text-anchor="end">${y.format(tick)}</text>`;
+  });
+  return html`<g class="grid">${across}${up}</g>
 <g class="axis">${line(plot.x, bottom, plot.x + plot.width, bottom)}</g>
-<g class="tick">${y.ticks.map((tick) => html`<text x="${px(plot.x - GAP)}" y="${px(toY(tick) + FONT_SIZE * 0.35)}" text-anchor="end">${y.format(tick)}</text>`)}
+<g class="tick">${values}
 ${x.ticks.map((tick) => {
-    // The outermost may not stick out of the picture.
-    const half = textWidth(x.format(tick), FONT_SIZE) / 2;
-    const centre = Math.min(size.width - half, Math.max(half, toX(tick)));
-    return html`<text x="${px(centre)}" y="${px(bottom + FONT_SIZE + 6)}" text-anchor="middle">${x.format(tick)}</text>`;
-  })}</g>
+  // The outermost may not stick out of the picture.
+  const half = textWidth(x.format(tick), FONT_SIZE) / 2;
+  const centre = Math.min(size.width - half, Math.max(half, toX(tick)));
+  return html`<text x="${px(centre)}" y="${px(bottom + FONT_SIZE + 6)}" text-anchor="middle">${x.format(tick)}</text>`;
+})}</g>
 <g class="title"><text x="0" y="${px(keyHeight + FONT_SIZE)}">${chart.y.title}</text>
 <text x="${px(plot.x + plot.width)}" y="${px(bottom + 2 * FONT_SIZE + 14)}" text-anchor="end">${chart.x.title}</text></g>`;
 }
@@ -159,9 +178,11 @@ function placeRules(rules: readonly Rule[], { plot, toX, toY }: Frame): readonly
   for (const rule of rules) {
     const width = textWidth(rule.label, FONT_SIZE);
     const at = rule.x === undefined ? 0 : toX(rule.x);
-    const left = rule.x === undefined ? plot.x + plot.width - width : at + 5 + width > plot.x + plot.width ? at - 5 - width : at + 5;
+    const left =
+      rule.x === undefined ? plot.x + plot.width - width : at + 5 + width > plot.x + plot.width ? at - 5 - width : at + 5;
     let box: Box = { x: left, y: rule.x === undefined ? toY(rule.y ?? 0) - 5 - FONT_SIZE : plot.y, width, height };
-    while (rule.x !== undefined && placed.some((other) => overlaps(other.box, box)) && box.y < plot.y + plot.height / 2) box = { ...box, y: box.y + height };
+    while (rule.x !== undefined && placed.some((other) => overlaps(other.box, box)) && box.y < plot.y + plot.height / 2)
+      box = { ...box, y: box.y + height };
     placed.push({ rule, box });
   }
   return placed;
@@ -171,19 +192,29 @@ function drawRule({ rule: { x, y, label }, box }: PlacedRule, { plot, toX, toY }
   const at = x === undefined ? toY(y ?? 0) : toX(x);
   const path = x === undefined ? line(plot.x, at, plot.x + plot.width, at) : line(at, plot.y, at, plot.y + plot.height);
   const end = x === undefined || box.x < at;
-  return html`<g class="rule">${path}<text x="${px(end ? box.x + box.width : box.x)}" y="${px(box.y + FONT_SIZE)}" text-anchor="${end ? 'end' : 'start'}">${label}</text></g>`;
+  const [side, anchor] = end ? [box.x + box.width, 'end'] : [box.x, 'start'];
+  return html`<g class="rule">${path}<text x="${px(side)}" y="${px(box.y + FONT_SIZE)}" text-anchor="${anchor}">${label}</text></g>`;
 }
 
 function drawSeries(chart: XyChart, series: Series, style: string, shape: number, frame: Frame): Markup {
   const points = shownPoints(chart, series);
   const path = points.map(({ x, y }, i) => `${i === 0 ? 'M' : 'L'}${px(frame.toX(x))} ${px(frame.toY(y))}`).join('');
-  const drawn = (series.line ?? 'none') !== 'none' && points.length > 1 && html`<path class="line ${series.line ?? ''}" d="${path}"/>`;
-  const bars = points.filter(({ low, high }) => low !== undefined && high !== undefined).map(({ x, low = 0, high = 0 }) =>
-    html`<path class="error" d="M${px(frame.toX(x))} ${px(frame.toY(low))}V${px(frame.toY(high))}"/>`);
-  const marks = (series.marks ?? true) && points.map((point) => {
-    const [cx, cy] = [frame.toX(point.x), frame.toY(point.y)];
-    return html`<g class="${series.hollow === true ? 'mark hollow' : 'mark'}"><title>${point.title ?? tooltip(chart, series, point)}</title><circle class="hit" cx="${px(cx)}" cy="${px(cy)}" r="9"/>${symbol(shape, cx, cy)}</g>`;
-  });
+  const drawn =
+    (series.line ?? 'none') !== 'none' && points.length > 1 && html`<path class="line ${series.line ?? ''}" d="${path}"/>`;
+  const bars = points
+    .filter(({ low, high }) => low !== undefined && high !== undefined)
+    .map(
+      ({ x, low = 0, high = 0 }) =>
+        html`<path class="error" d="M${px(frame.toX(x))} ${px(frame.toY(low))}V${px(frame.toY(high))}"/>`,
+    );
+  const marks =
+    (series.marks ?? true) &&
+    points.map((point) => {
+      const [cx, cy] = [frame.toX(point.x), frame.toY(point.y)];
+      const title = html`<title>${point.title ?? tooltip(chart, series, point)}</title>`;
+      const hit = html`<circle class="hit" cx="${px(cx)}" cy="${px(cy)}" r="9"/>`;
+      return html`<g class="${series.hollow === true ? 'mark hollow' : 'mark'}">${title}${hit}${symbol(shape, cx, cy)}</g>`;
+    });
   return html`<g class="${style}">${drawn}${bars}${marks}</g>\n`;
 }
 
@@ -194,7 +225,14 @@ function tooltip(chart: XyChart, series: Series, { x, y, label }: Point): string
 
 function drawLabels(chart: XyChart, frame: Frame, rules: readonly PlacedRule[]): Markup {
   const all = chart.series.flatMap((series, i) =>
-    shownPoints(chart, series).map((point) => ({ point, series, style: styleOf(series, i), x: frame.toX(point.x), y: frame.toY(point.y) })));
+    shownPoints(chart, series).map((point) => ({
+      point,
+      series,
+      style: styleOf(series, i),
+      x: frame.toX(point.x),
+      y: frame.toY(point.y),
+    })),
+  );
   const lines = chart.series.flatMap((series): Segment[] => {
     if ((series.line ?? 'none') === 'none') return [];
     const points = shownPoints(chart, series);
@@ -204,7 +242,9 @@ function drawLabels(chart: XyChart, frame: Frame, rules: readonly PlacedRule[]):
     });
   });
   const obstacles = [
-    ...all.filter(({ series }) => series.marks ?? true).map(({ x, y }) => ({ x: x - MARK, y: y - MARK, width: 2 * MARK, height: 2 * MARK })),
+    ...all
+      .filter(({ series }) => series.marks ?? true)
+      .map(({ x, y }) => ({ x: x - MARK, y: y - MARK, width: 2 * MARK, height: 2 * MARK })),
     ...rules.map(({ box }) => box),
   ];
   const wanted = all.filter(({ point }) => point.label !== undefined);
@@ -220,11 +260,16 @@ function drawLabels(chart: XyChart, frame: Frame, rules: readonly PlacedRule[]):
 
 function drawLabel({ x, y, height, text, width, leader }: PlacedLabel, style: string): Markup {
   // Centred in the estimated box, whatever the font makes of it.
-  return html`<g class="label ${style}">${leader !== undefined && html`<path class="leader" d="M${px(leader.x1)} ${px(leader.y1)}L${px(leader.x2)} ${px(leader.y2)}"/>`}<text x="${px(x + width / 2)}" y="${px(y + height * 0.8)}" text-anchor="middle">${text}</text></g>`;
+  const line =
+    leader !== undefined &&
+    html`<path class="leader" d="M${px(leader.x1)} ${px(leader.y1)}L${px(leader.x2)} ${px(leader.y2)}"/>`;
+  const [centre, baseline] = [px(x + width / 2), px(y + height * 0.8)];
+  return html`<g class="label ${style}">${line}<text x="${centre}" y="${baseline}" text-anchor="middle">${text}</text></g>`;
 }
 
-function emptyChart(chart: XyChart, size: ChartSize): Markup {
-  return html`<svg class="chart" viewBox="0 0 ${size.width} 60" width="${size.width}" height="60" role="img" aria-label="${chart.title}"><g class="tick"><text x="0" y="34">no data</text></g></svg>`;
+function emptyChart({ title }: XyChart, { width }: ChartSize): Markup {
+  const text = html`<g class="tick"><text x="0" y="34">no data</text></g>`;
+  return html`<svg class="chart" viewBox="0 0 ${width} 60" width="${width}" height="60" role="img" aria-label="${title}">${text}</svg>`;
 }
 
 function line(x1: number, y1: number, x2: number, y2: number): Markup {

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compound scaling without measuring: the formula and its limits, the condition on the coefficients,
-// layers shared among stages, the published table beside it, and the grid search.
+// layers shared among stages, the published table beside it.
 
 import { strict as assert } from 'node:assert';
 
 import {
-  architectures, buildNetwork, describe as describeNetwork, EfficientNetError, scale, scaleLimits, searchCoefficients, SearchError, searchObjective,
-  type ScaleOptions, type SearchOptions, type SearchPoint, type SearchProgress,
+  architectures,
+  buildNetwork,
+  describe as describeNetwork,
+  EfficientNetError,
+  scale,
+  scaleLimits,
+  type ScaleOptions,
 } from '../../lib/index.js';
 import { constraintWarnings, paperCoefficients } from '../../lib/compound/constraint.js';
 import { shareLayers } from '../../lib/compound/depth.js';
 import { familyBesideFormula } from '../../lib/compound/family.js';
-import { gridPoints } from '../../lib/compound/grid.js';
-import { paretoFront } from '../../lib/compound/pareto.js';
 import { largestPhi } from '../../lib/compound/phi.js';
 import { checkFormula, phiRange, scaleBy } from '../../lib/compound/scale.js';
-import { random } from './synthetic.js';
 
 function refuses(call: () => unknown, code: string, ...parts: readonly string[]): void {
   assert.throws(call, (error: unknown) => {
@@ -31,15 +33,28 @@ const b0Layers = [1, 2, 2, 3, 3, 4, 1];
 describe('scale', () => {
   // Multipliers by hand: 1.2^phi, 1.1^phi, 224 * 1.15^phi.
   const rows: readonly (readonly [phi: number, depth: number, width: number, resolution: number])[] = [
-    [0, 1, 1, 224], [0.5, 1.0954451, 1.0488088, 240], [1, 1.2, 1.1, 258], [2, 1.44, 1.21, 296], [5, 2.48832, 1.61051, 451],
-    [6, 2.985984, 1.771561, 518], [7, 3.5831808, 1.9487171, 596], [-1, 0.8333333, 0.9090909, 195], [-3.5, 0.5282818, 0.7163506, 137],
+    [0, 1, 1, 224],
+    [0.5, 1.0954451, 1.0488088, 240],
+    [1, 1.2, 1.1, 258],
+    [2, 1.44, 1.21, 296],
+    [5, 2.48832, 1.61051, 451],
+    [6, 2.985984, 1.771561, 518],
+    [7, 3.5831808, 1.9487171, 596],
+    [-1, 0.8333333, 0.9090909, 195],
+    [-3.5, 0.5282818, 0.7163506, 137],
   ];
   for (const [phi, depth, width, resolution] of rows) {
     it(`phi ${phi} gives depth ${depth}, width ${width}, resolution ${resolution}`, () => {
       const scaled = scale(phi);
-      assert.ok(Math.abs(scaled.depth - depth) < 1e-6 && Math.abs(scaled.width - width) < 1e-6, `${scaled.depth} ${scaled.width}`);
+      assert.ok(
+        Math.abs(scaled.depth - depth) < 1e-6 && Math.abs(scaled.width - width) < 1e-6,
+        `${scaled.depth} ${scaled.width}`,
+      );
       assert.equal(scaled.resolution, resolution);
-      assert.deepEqual([scaled.network.depth, scaled.network.width, scaled.network.resolution], [scaled.depth, scaled.width, resolution]);
+      assert.deepEqual(
+        [scaled.network.depth, scaled.network.width, scaled.network.resolution],
+        [scaled.depth, scaled.width, resolution],
+      );
       const { parameters, macs } = describeNetwork(scaled.network);
       assert.deepEqual([scaled.parameters, scaled.macs], [parameters, macs]);
     });
@@ -48,7 +63,10 @@ describe('scale', () => {
   it('gives the base itself at 0, for each base', () => {
     for (const name of ['b0', 'b2', 'b5'] as const) {
       const { network, parameters, macs } = scale(0, { base: name });
-      assert.deepEqual([parameters, macs, network.blocks], [describeNetwork(buildNetwork(name)).parameters, describeNetwork(buildNetwork(name)).macs, buildNetwork(name).blocks]);
+      assert.deepEqual(
+        [parameters, macs, network.blocks],
+        [describeNetwork(buildNetwork(name)).parameters, describeNetwork(buildNetwork(name)).macs, buildNetwork(name).blocks],
+      );
       assert.equal(network.name, name);
     }
     const own = { ...architectures.b0.base, stem: 16 };
@@ -89,7 +107,8 @@ describe('scale', () => {
 
   it('leaves the ends alone where the base says so', () => {
     const base = { ...architectures.b0.base, fixedEnds: true as const };
-    const counts = (blocks: readonly { readonly stage: number }[]): number[] => b0Layers.map((_, stage) => blocks.filter((block) => block.stage === stage).length);
+    const counts = (blocks: readonly { readonly stage: number }[]): number[] =>
+      b0Layers.map((_, stage) => blocks.filter((block) => block.stage === stage).length);
     assert.deepEqual(counts(scale(3.5, { base }).network.blocks), [1, 4, 4, 6, 6, 7, 1]);
     assert.deepEqual(counts(scale(3.5, { base, depthRounding: 'up' }).network.blocks), [1, 4, 4, 6, 6, 8, 1]);
   });
@@ -108,9 +127,23 @@ describe('scale', () => {
     ['a resolution below the strides', -20, {}, 'ERR_INVALID_ARGUMENT', 'below the 32 pixels', 'strides'],
     ['a small resolution', 0, { resolution: 16 }, 'ERR_INVALID_ARGUMENT', 'below the 32 pixels'],
     ['too many layers', 20, { alpha: 2, beta: 1, gamma: 1 }, 'ERR_INVALID_ARGUMENT', 'blocks', 'limit of 1,024'],
-    ['a width of nothing', -90, { alpha: 1, beta: 1.4, gamma: 1 }, 'ERR_INVALID_ARGUMENT', 'a width of', 'below the smallest of 0.01'],
+    [
+      'a width of nothing',
+      -90,
+      { alpha: 1, beta: 1.4, gamma: 1 },
+      'ERR_INVALID_ARGUMENT',
+      'a width of',
+      'below the smallest of 0.01',
+    ],
     ['too many channels', 20, { alpha: 1, beta: 1.4, gamma: 1 }, 'ERR_INVALID_ARGUMENT', 'channels', 'limit of 32,768'],
-    ['too many parameters', 10, { alpha: 1.3, beta: 1.3, gamma: 1 }, 'ERR_INVALID_ARGUMENT', 'parameters', 'limit of 2,000,000,000'],
+    [
+      'too many parameters',
+      10,
+      { alpha: 1.3, beta: 1.3, gamma: 1 },
+      'ERR_INVALID_ARGUMENT',
+      'parameters',
+      'limit of 2,000,000,000',
+    ],
     ['a broken condition, strictly', 1, { alpha: 1.5, strict: true }, 'ERR_INVALID_ARGUMENT', '2.400', 'within 0.1'],
     ['a shrinking dimension, strictly', 1, { gamma: 0.9, strict: true }, 'ERR_INVALID_ARGUMENT', 'gamma is 0.9', 'at least 1'],
     ['a coefficient that is no number', 1, { alpha: NaN }, 'ERR_INVALID_ARGUMENT', 'alpha', 'NaN'],
@@ -151,7 +184,10 @@ describe('scale', () => {
 describe('layers of a deeper network', () => {
   it('grow one at a time and stay in proportion', () => {
     assert.deepEqual(shareLayers(b0Layers, 1), b0Layers);
-    assert.deepEqual(shareLayers(b0Layers, 2), b0Layers.map((count) => 2 * count));
+    assert.deepEqual(
+      shareLayers(b0Layers, 2),
+      b0Layers.map((count) => 2 * count),
+    );
     assert.deepEqual(shareLayers(b0Layers, 0.01), [1, 1, 1, 1, 1, 1, 1]);
     let before = shareLayers(b0Layers, 0.3);
     for (let factor = 0.3; factor < 6; factor += 0.003) {
@@ -159,7 +195,9 @@ describe('layers of a deeper network', () => {
       const sum = (counts: readonly number[]): number => counts.reduce((a, b) => a + b, 0);
       assert.equal(sum(layers), Math.max(7, Math.floor(16 * factor + 0.5)));
       assert.ok(sum(layers) - sum(before) <= 1 && layers.every((count, i) => count >= (before[i] ?? 0)), String(factor));
-      layers.forEach((count, i) => assert.ok(Math.abs(count - Math.max(1, (b0Layers[i] ?? 0) * factor)) <= 1, `${factor}: ${layers.join()}`));
+      layers.forEach((count, i) =>
+        assert.ok(Math.abs(count - Math.max(1, (b0Layers[i] ?? 0) * factor)) <= 1, `${factor}: ${layers.join()}`),
+      );
       before = layers;
     }
   });
@@ -168,9 +206,13 @@ describe('layers of a deeper network', () => {
 describe('the published table beside the formula', () => {
   it('has the formula nearest in work, and shows that they part', () => {
     const members = familyBesideFormula(checkFormula());
-    assert.deepEqual(members.map(({ name }) => name), Object.keys(architectures).filter((name) => members.some((member) => member.name === name)));
+    assert.deepEqual(
+      members.map(({ name }) => name),
+      Object.keys(architectures).filter((name) => members.some((member) => member.name === name)),
+    );
     assert.ok(members.length >= 10);
-    for (const { name, macs, formula } of members) assert.ok(Math.abs(Math.log(formula.macs / macs)) < 0.13, `${name}: ${formula.macs} for ${macs}`);
+    for (const { name, macs, formula } of members)
+      assert.ok(Math.abs(Math.log(formula.macs / macs)) < 0.13, `${name}: ${formula.macs} for ${macs}`);
     const [b0, b1, b2] = members;
     assert.deepEqual([b0?.formula.phi, b0?.formula.macs], [0, b0?.macs]);
     assert.ok(b1 !== undefined && b1.width === 1 && b1.formula.width > 1.08);
@@ -180,204 +222,17 @@ describe('the published table beside the formula', () => {
   it('finds the largest phi that is accepted', () => {
     const scaling = checkFormula();
     const phi = largestPhi(({ parameters }) => parameters <= 20e6, scaling);
-    assert.ok(phi !== undefined && scaleBy(phi, scaling).parameters <= 20e6 && scaleBy(phi + 0.001, scaling).parameters > 20e6, String(phi));
-    assert.equal(largestPhi(() => false, scaling), undefined);
-    assert.equal(largestPhi(() => true, scaling), phiRange(scaling).max);
-  });
-});
-
-describe('grid and front of a search', () => {
-  it('makes every combination, without noise in the last digits', () => {
-    const points = gridPoints({ alpha: { min: 1.1, max: 1.2, step: 0.05 }, beta: [1.1], gamma: { min: 1, max: 1.15 } });
-    assert.deepEqual(points.map(({ alpha, beta, gamma }) => [alpha, beta, gamma]), [1.1, 1.15, 1.2].flatMap((a) => [1, 1.05, 1.1, 1.15].map((g) => [a, 1.1, g])));
-    assert.ok(gridPoints(undefined).some(({ alpha, beta, gamma }) => alpha === 1.2 && beta === 1.1 && gamma === 1.15));
-  });
-
-  const wrong: readonly (readonly [object, string])[] = [
-    [{ alpha: [] }, 'at least one value'], [{ alpha: [NaN] }, 'grid.alpha[0]'], [{ beta: { min: 2, max: 1 } }, 'grid.beta.max'],
-    [{ step: 0 }, 'grid.step'], [{ step: 1e-3 }, 'at most 1000000 points'], [{ gama: [1] }, "Did you mean 'gamma'?"], [{ alpha: 1.2 }, 'grid.alpha'],
-  ];
-  for (const [grid, part] of wrong) it(`refuses the grid ${JSON.stringify(grid)}`, () => refuses(() => gridPoints(grid), 'ERR_INVALID_ARGUMENT', part));
-
-  it('keeps exactly what nothing beats', () => {
-    const next = random(9);
-    const items = Array.from({ length: 120 }, () => [Math.floor(next() * 60), Math.floor(next() * 60)] as const);
-    const front = paretoFront(items, ['maximize', 'minimize'], (item) => item);
-    const beaten = (a: readonly [number, number]): boolean => items.some((b) => b[0] >= a[0] && b[1] <= a[1] && (b[0] > a[0] || b[1] < a[1]));
-    assert.deepEqual(front, items.filter((item) => !beaten(item)));
-    assert.ok(front.length > 1);
-    assert.deepEqual(paretoFront([[NaN, 1], [1, 1]], ['maximize', 'minimize'], (item) => item), [[1, 1]]);
-  });
-});
-
-/** Seven points that meet the constraint, the paper's among them. */
-const grid = { alpha: [1.1, 1.2, 1.25], beta: [1.1, 1.15], gamma: [1.1, 1.15] };
-
-async function rejects(search: Promise<unknown>, code: string, ...parts: readonly string[]): Promise<EfficientNetError> {
-  const error = await search.then(() => assert.fail('resolved'), (reason: unknown) => reason);
-  assert.ok(error instanceof EfficientNetError, String(error));
-  assert.equal(error.code, code, error.message);
-  for (const part of parts) assert.ok(error.message.includes(part), error.message);
-  return error;
-}
-
-describe('searchCoefficients', () => {
-  /** Best where the paper's own coefficients are. */
-  const toPaper = ({ alpha, beta, gamma }: { alpha: number; beta: number; gamma: number }): number =>
-    1 - Math.hypot(alpha - 1.2, beta - 1.1, gamma - 1.15);
-
-  it('evaluates every point that meets the constraint and finds the best', async () => {
-    const seen: SearchProgress[] = [];
-    const { points, best, pareto, failed, remaining, warnings } = await searchCoefficients({ grid, evaluate: toPaper, onProgress: (progress) => seen.push(progress) });
-    const expected = gridPoints(grid).filter((point) => constraintWarnings(point).length === 0);
-    assert.ok(expected.length >= 4);
-    assert.deepEqual(points.map(({ alpha, beta, gamma }) => ({ alpha, beta, gamma })), expected);
-    assert.deepEqual([best?.alpha, best?.beta, best?.gamma, best?.score === 1], [1.2, 1.1, 1.15, true]);
-    assert.deepEqual([failed, remaining, warnings.length], [0, 0, 0]);
-    assert.deepEqual(seen.map(({ done, total }) => `${done}/${total}`), expected.map((_, i) => `${i + 1}/${expected.length}`));
-    assert.ok(pareto.length >= 1 && pareto.includes(best ?? assert.fail()));
-    // Nothing on the front is cheaper and better than another of it.
-    for (const a of pareto) for (const b of pareto) assert.ok(!(a.macs < b.macs && (a.score ?? 0) > (b.score ?? 0)));
-  });
-
-  it('hands the network over and ranks accuracy by the paper\'s objective', async () => {
-    const { points, best } = await searchCoefficients({
-      grid,
-      phi: 0.5,
-      evaluate: ({ network, phi, macs }) => ({ accuracy: 70 + network.blocks.length / 10 + phi, milliseconds: macs / 1e8 }),
-    });
-    for (const { score, values, macs } of points) assert.equal(score, searchObjective(values?.['accuracy'] ?? 0, macs));
-    assert.equal(best?.score, Math.max(...points.map(({ score }) => score ?? -Infinity)));
-  });
-
-  it('follows the caller\'s goals and scores', async () => {
-    const fast = await searchCoefficients({ grid, evaluate: ({ macs }) => ({ milliseconds: macs }) });
-    assert.equal(fast.best?.macs, Math.min(...fast.points.map(({ macs }) => macs)));
-    const most = await searchCoefficients({ grid, evaluate: ({ macs }) => ({ milliseconds: macs }), objectives: { milliseconds: 'maximize' } });
-    assert.equal(most.best?.macs, Math.max(...fast.points.map(({ macs }) => macs)));
-    const own = await searchCoefficients({ grid, evaluate: ({ macs, parameters }) => ({ macs, parameters }), score: ({ parameters = 0 }) => parameters });
-    assert.equal(own.best?.parameters, Math.max(...own.points.map(({ parameters }) => parameters)));
-  });
-
-  it('runs as many evaluations at a time as it may', async () => {
-    let [running, most] = [0, 0];
-    await searchCoefficients({
-      grid,
-      concurrency: 3,
-      evaluate: async (point) => {
-        most = Math.max(most, ++running);
-        await new Promise((resolve) => setTimeout(resolve, 2));
-        running--;
-        return toPaper(point);
-      },
-    });
-    assert.equal(most, 3);
-  });
-
-  it('keeps failures beside the rest: thrown, rejected, not a number, too late', async () => {
-    let call = 0;
-    const { points, failed, best } = await searchCoefficients({
-      grid,
-      timeout: 30,
-      evaluate: async (point, { signal }) => {
-        call++;
-        if (call === 1) throw new Error('out of disk');
-        if (call === 2) return NaN;
-        if (call === 3) {
-          await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
-        }
-        return toPaper(point);
-      },
-    });
-    assert.equal(failed, 3);
-    assert.deepEqual(points.slice(0, 3).map(({ score }) => score), [undefined, undefined, undefined]);
-    assert.equal(points[0]?.error, 'out of disk');
-    assert.match(points[1]?.error ?? '', /finite number.*NaN/);
-    assert.match(points[2]?.error ?? '', /within 30 ms/);
-    assert.ok(best?.score !== undefined);
-  });
-
-  it('rejects with all points if every evaluation fails', async () => {
-    const broken: readonly (() => unknown)[] = [() => { throw new Error('no data'); }, () => ({}), () => 'good', () => ({ accuracy: Infinity }), () => ({ a: 1, b: 2 })];
-    for (const evaluate of broken) {
-      const error = await rejects(searchCoefficients({ grid, evaluate: evaluate as SearchOptions['evaluate'] }), 'ERR_SEARCH_FAILED', 'evaluations failed');
-      assert.ok(error instanceof SearchError && error.partial.failed === error.partial.points.length && error.partial.failed > 3);
-    }
-  });
-
-  it('stops at the signal with what it has, and goes on from there', async () => {
-    const controller = new AbortController();
-    const evaluated: string[] = [];
-    const evaluate = (point: { alpha: number; beta: number; gamma: number }): number => {
-      evaluated.push(`${point.alpha} ${point.beta} ${point.gamma}`);
-      return toPaper(point);
-    };
-    const error = await rejects(
-      searchCoefficients({ grid, evaluate, signal: controller.signal, onProgress: ({ done }) => done === 2 && controller.abort(new Error('enough')) }),
-      'ERR_ABORTED', '2 of', 'resume',
+    assert.ok(
+      phi !== undefined && scaleBy(phi, scaling).parameters <= 20e6 && scaleBy(phi + 0.001, scaling).parameters > 20e6,
+      String(phi),
     );
-    assert.ok(error instanceof SearchError);
-    assert.equal((error.cause as Error).message, 'enough');
-    assert.deepEqual([error.partial.points.length, error.partial.remaining > 0, error.partial.best !== undefined], [2, true, true]);
-    // As JSON, as a file between two runs would keep it.
-    const resume = JSON.parse(JSON.stringify(error.partial.points)) as SearchPoint[];
-    const whole = await searchCoefficients({ grid, evaluate, resume });
-    assert.equal(new Set(evaluated).size, evaluated.length, 'nothing evaluated twice');
-    assert.deepEqual(whole.points.map(({ score }) => score), (await searchCoefficients({ grid, evaluate: toPaper })).points.map(({ score }) => score));
-  });
-
-  it('stops an evaluation that does not listen', async () => {
-    const controller = new AbortController();
-    setTimeout(() => controller.abort(), 10);
-    await rejects(searchCoefficients({ grid, evaluate: () => new Promise<number>(() => undefined), signal: controller.signal }), 'ERR_ABORTED', '0 of');
-    await rejects(searchCoefficients({ grid, evaluate: toPaper, signal: AbortSignal.abort() }), 'ERR_ABORTED');
-  });
-
-  it('tries failed points again and takes over no point of another network', async () => {
-    const first = await searchCoefficients({ grid, evaluate: ({ alpha }) => (alpha === 1.2 ? NaN : 1) });
-    assert.ok(first.failed > 0);
-    let calls = 0;
-    const second = await searchCoefficients({ grid, evaluate: () => ++calls, resume: first.points });
-    assert.deepEqual([calls, second.failed], [first.failed, 0]);
-    calls = 0;
-    await searchCoefficients({ grid, evaluate: () => ++calls, resume: first.points, base: 'b1' });
-    assert.equal(calls, first.points.length);
-  });
-
-  it('warns, or refuses where strict, if no point meets the constraint', async () => {
-    const far = { alpha: [1.5], beta: [1.3, 1.4], gamma: [1.3] };
-    const { warnings, points } = await searchCoefficients({ grid: far, evaluate: () => 1 });
-    assert.equal(points.length, 2);
-    assert.match(warnings[0] ?? '', /nearest product is 4\.284/);
-    await rejects(searchCoefficients({ grid: far, evaluate: () => 1, strict: true }), 'ERR_INVALID_ARGUMENT', '4.284');
-    assert.equal((await searchCoefficients({ grid: far, evaluate: () => 1, constraint: { target: 4.3 }, strict: true })).points.length, 1);
-  });
-
-  it('passes on an error of onProgress', async () => {
-    await assert.rejects(searchCoefficients({ grid, evaluate: toPaper, onProgress: () => { throw new Error('mine'); } }), /^Error: mine$/);
-  });
-
-  const wrong: readonly (readonly [string, object, ...string[]])[] = [
-    ['no function', { evaluate: 5 }, 'evaluate'],
-    ['a misspelt option', { evaluate: toPaper, concurency: 2 }, "Did you mean 'concurrency'?"],
-    ['no evaluations at a time', { evaluate: toPaper, concurrency: 0 }, 'concurrency'],
-    ['a timeout below one', { evaluate: toPaper, timeout: 0 }, 'timeout'],
-    ['phi', { evaluate: toPaper, phi: NaN }, 'phi'],
-    ['an unknown goal', { evaluate: toPaper, objectives: { a: 'maximise' } }, 'objectives.a', "Did you mean 'maximize'?"],
-    ['no signal', { evaluate: toPaper, signal: {} }, 'AbortSignal'],
-    ['no list to resume', { evaluate: toPaper, resume: 3 }, 'resume'],
-    ['too many points', { evaluate: toPaper, grid: { step: 0.02 }, constraint: { tolerance: 1 } }, 'at most 10000 points'],
-  ];
-  for (const [name, options, ...parts] of wrong) {
-    it(`refuses ${name}`, async () => void (await rejects(searchCoefficients(options as SearchOptions), 'ERR_INVALID_ARGUMENT', ...parts)));
-  }
-});
-
-describe('searchObjective', () => {
-  it('is accuracy * (work / target)^w', () => {
-    assert.equal(searchObjective(77.1, 400e6), 77.1);
-    assert.ok(Math.abs(searchObjective(77.1, 800e6) - 77.1 * 2 ** -0.07) < 1e-12);
-    assert.ok(Math.abs(searchObjective(80, 1e9, { w: -0.1, target: 5e8 }) - 80 * 2 ** -0.1) < 1e-12);
-    for (const call of [() => searchObjective(NaN, 1), () => searchObjective(1, 0), () => searchObjective(1, 1, { target: -1 }), () => searchObjective(1, 1, { W: 1 } as object)]) refuses(call, 'ERR_INVALID_ARGUMENT');
+    assert.equal(
+      largestPhi(() => false, scaling),
+      undefined,
+    );
+    assert.equal(
+      largestPhi(() => true, scaling),
+      phiRange(scaling).max,
+    );
   });
 });

@@ -26,7 +26,13 @@ function fake(time: (network: Network, calls: number) => number): Fake {
       signal?.throwIfAborted();
       asked.push({ network, effort });
       const { parameters, macs } = describeNetwork(network);
-      const measured: Measured = { milliseconds: time(network, asked.length), memory: 4 * parameters + macs / 100, spread: 0.01, runs: 10, doubts: [] };
+      const measured: Measured = {
+        milliseconds: time(network, asked.length),
+        memory: 4 * parameters + macs / 100,
+        spread: 0.01,
+        runs: 10,
+        doubts: [],
+      };
       return Promise.resolve(measured);
     },
   };
@@ -37,7 +43,10 @@ const macsOf = (network: Network): number => describeNetwork(network).macs;
 const plain = (network: Network): number => 0.3 + (macsOf(network) / 5e7) ** 0.93;
 
 async function rejects(run: Promise<unknown>, code: string, ...parts: readonly string[]): Promise<EfficientNetError> {
-  const error = await run.then(() => assert.fail('resolved'), (reason: unknown) => reason);
+  const error = await run.then(
+    () => assert.fail('resolved'),
+    (reason: unknown) => reason,
+  );
   assert.ok(error instanceof EfficientNetError, String(error));
   assert.equal(error.code, code, error.message);
   for (const part of parts) assert.ok(error.message.includes(part), error.message);
@@ -61,7 +70,10 @@ describe('fitBudget, on machines that are known', () => {
       assert.equal(found.trials.length, machine.asked.length);
       // What is printed leads to the same network again.
       const again = scaleBy(found.phi ?? NaN, checkFit({ milliseconds }).formula, found.tuned ? found.resolution : undefined);
-      assert.deepEqual([again.network, again.resolution, again.width, again.depth], [found.network, found.resolution, found.width, found.depth]);
+      assert.deepEqual(
+        [again.network, again.resolution, again.width, again.depth],
+        [found.network, found.resolution, found.width, found.depth],
+      );
       tuned += Number(found.tuned);
       asked += machine.asked.length;
     }
@@ -98,7 +110,9 @@ describe('fitBudget, on machines that are known', () => {
     let inBand = 0;
     for (let round = 0; round < 40; round++) {
       const milliseconds = 3 + next() * 40;
-      const machine = fake((network, calls) => plain(network) * (1 + 0.02 * Math.sin(calls)) * (next() < 0.15 ? 1.6 : 1 + 0.02 * next()));
+      const machine = fake(
+        (network, calls) => plain(network) * (1 + 0.02 * Math.sin(calls)) * (next() < 0.15 ? 1.6 : 1 + 0.02 * next()),
+      );
       const found = await runFit(checkFit({ milliseconds }), machine);
       const real = plain(found.network) / milliseconds;
       assert.ok(found.share <= 1 && real <= 1, `${milliseconds}: ${found.share}, in truth ${real}`);
@@ -138,7 +152,14 @@ describe('fitBudget, on machines that are known', () => {
   });
 
   it('says what the smallest network costs if none fits', async () => {
-    const error = await rejects(runFit(checkFit({ milliseconds: 0.01 }), fake(plain)), 'ERR_BUDGET', 'at least 0.3', 'phi -14.03', '0.01 ms', '32 pixels');
+    const error = await rejects(
+      runFit(checkFit({ milliseconds: 0.01 }), fake(plain)),
+      'ERR_BUDGET',
+      'at least 0.3',
+      'phi -14.03',
+      '0.01 ms',
+      '32 pixels',
+    );
     assert.ok(error instanceof BudgetError && error.trials.length >= 2);
     await rejects(runFit(checkFit({ macs: 1000 }), fake(plain)), 'ERR_BUDGET', 'MACs', '1,000 MACs');
     await rejects(runFit(checkFit({ parameters: 5 }), fake(plain)), 'ERR_BUDGET', 'parameters, what the smallest network costs');
@@ -154,13 +175,24 @@ describe('fitBudget, on machines that are known', () => {
   it('stops at the signal with what was measured', async () => {
     const controller = new AbortController();
     let trials = 0;
-    const run = runFit(checkFit({ milliseconds: 30, signal: controller.signal, onProgress: () => ++trials === 2 && controller.abort(new Error('enough')) }), fake(plain));
+    const run = runFit(
+      checkFit({
+        milliseconds: 30,
+        signal: controller.signal,
+        onProgress: () => ++trials === 2 && controller.abort(new Error('enough')),
+      }),
+      fake(plain),
+    );
     const error = await rejects(run, 'ERR_ABORTED', '2 measurements');
     assert.ok(error instanceof BudgetError && error.trials.length === 2 && (error.cause as Error).message === 'enough');
   });
 
   it('passes on what measuring throws', async () => {
-    const broken: Meter = { isa: 'scalar', threads: 1, measure: () => Promise.reject(new EfficientNetError('ERR_OUT_OF_MEMORY', 'no memory')) };
+    const broken: Meter = {
+      isa: 'scalar',
+      threads: 1,
+      measure: () => Promise.reject(new EfficientNetError('ERR_OUT_OF_MEMORY', 'no memory')),
+    };
     await rejects(runFit(checkFit({ milliseconds: 30 }), broken), 'ERR_OUT_OF_MEMORY');
   });
 });
@@ -179,9 +211,12 @@ describe('fitBudget, wrong options', () => {
     ['no signal', { macs: 1e9, signal: 1 }, 'AbortSignal'],
     ['a wrong coefficient', { macs: 1e9, alpha: NaN }, 'alpha'],
   ];
-  for (const [name, options, ...parts] of wrong) it(`refuses ${name}`, async () => void (await rejects(fitBudget(options as FitBudgetOptions), 'ERR_INVALID_ARGUMENT', ...parts)));
+  for (const [name, options, ...parts] of wrong)
+    it(`refuses ${name}`, async () =>
+      void (await rejects(fitBudget(options as FitBudgetOptions), 'ERR_INVALID_ARGUMENT', ...parts)));
 
-  it('suggests a name for an unknown member of the family', () => rejects(fitBudget({ macs: 1, family: ['b9'] }), 'ERR_UNKNOWN_ARCHITECTURE', "Did you mean 'b0'?"));
+  it('suggests a name for an unknown member of the family', () =>
+    rejects(fitBudget({ macs: 1, family: ['b9'] }), 'ERR_UNKNOWN_ARCHITECTURE', "Did you mean 'b0'?"));
 });
 
 describe('fitBudget, on this machine', () => {

@@ -106,7 +106,10 @@ describe('cli scale, counted', () => {
     assert.ok(!/ \n/.test(out), 'trailing spaces');
     const value = await json('scale --phi -1,0,1.5 --no-measure');
     const { networks } = value as { networks: { phi: number; network: object; macs: number; parameters: number }[] };
-    assert.deepEqual(networks.map(({ phi }) => phi), [-1, 0, 1.5]);
+    assert.deepEqual(
+      networks.map(({ phi }) => phi),
+      [-1, 0, 1.5],
+    );
     const { width, depth, resolution, macs, parameters } = scale(1.5);
     const last = networks[2];
     assert.deepEqual([last?.network, last?.macs, last?.parameters], [{ width, depth, resolution }, macs, parameters]);
@@ -118,19 +121,35 @@ describe('cli scale, counted', () => {
     assert.match(out, /\nb0 +1 +1 +224 +5,288,548 +385,814,752 +77\.1 +\| +0 +1 +1 +224 +5,288,548 /);
     assert.match(out, /\nl2 +4\.3 +5\.3 +800 +480,309,308 /);
     assert.match(out, /arXiv 1905\.11946v5, Table 2/);
-    const { family } = (await json('scale --table')) as { family: { name: string; published?: { top1: number; source: string } }[] };
+    const { family } = (await json('scale --table')) as {
+      family: { name: string; published?: { top1: number; source: string } }[];
+    };
     assert.equal(family.length, 10);
     assert.deepEqual(family.find(({ name }) => name === 'b7')?.published?.top1, 84.3);
   });
 
   it('shows each dimension at equal MACs beside what the paper published', async () => {
     const { out } = await call('scale --dimension all --no-measure');
-    for (const line of [/\ndepth .*\| +d 4 +1\.8 G +79\.0/, /\nwidth .*\| +w 2 /, /\nresolution +1\.00 +1\.00 +\d+ /, /\ncompound .* 81\.1/, /MACs \(published\)/]) assert.match(out, line);
-    const { dimensions } = (await json('scale --dimension width,compound --macs 1G --no-measure')) as { dimensions: { dimension: string | null; macs: number; published: { source: string } | null }[] };
-    assert.deepEqual(dimensions.map(({ dimension }) => dimension), [null, 'width', 'compound']);
+    for (const line of [
+      /\ndepth .*\| +d 4 +1\.8 G +79\.0/,
+      /\nwidth .*\| +w 2 /,
+      /\nresolution +1\.00 +1\.00 +\d+ /,
+      /\ncompound .* 81\.1/,
+      /MACs \(published\)/,
+    ])
+      assert.match(out, line);
+    const { dimensions } = (await json('scale --dimension width,compound --macs 1G --no-measure')) as {
+      dimensions: { dimension: string | null; macs: number; published: { source: string } | null }[];
+    };
+    assert.deepEqual(
+      dimensions.map(({ dimension }) => dimension),
+      [null, 'width', 'compound'],
+    );
     for (const { macs } of dimensions.slice(1)) assert.ok(Math.abs(macs / 1e9 - 1) < 0.12, String(macs));
     assert.match(dimensions[1]?.published?.source ?? '', /Table 7/);
-    const other = (await json('scale --base mobilenetv2-100 --dimension width --no-measure')) as { dimensions: { published: object | null }[] };
+    const other = (await json('scale --base mobilenetv2-100 --dimension width --no-measure')) as {
+      dimensions: { published: object | null }[];
+    };
     assert.ok(other.dimensions.every(({ published }) => published === null));
   });
 
@@ -144,7 +163,10 @@ describe('cli scale, counted', () => {
   it('shows one network by phi', async () => {
     const value = await json('info --phi 1');
     const { macs, parameters, resolution } = scale(1);
-    assert.deepEqual([value['macs'], value['parameters'], value['resolution'], value['name']], [macs, parameters, resolution, 'b0, phi 1']);
+    assert.deepEqual(
+      [value['macs'], value['parameters'], value['resolution'], value['name']],
+      [macs, parameters, resolution, 'b0, phi 1'],
+    );
     const up = await json('info --phi 1 --model b1 --depth-rounding up');
     assert.equal(up['macs'], scale(1, { base: 'b1', depthRounding: 'up' }).macs);
   });
@@ -157,13 +179,27 @@ describe('cli scale, reports', () => {
     assert.equal(status, 0, err);
     assert.ok(out.endsWith(`report: ${file}\n`), out);
     const text = readFileSync(file, 'utf8');
-    assert.ok(!/<script|<link|<img|\bsrc=|\bhref=|https?:|NaN|undefined/.test(text), text.match(/.{40}(?:NaN|undefined|src=|https?:).{20}/)?.[0]);
+    assert.ok(
+      !/<script|<link|<img|\bsrc=|\bhref=|https?:|NaN|undefined/.test(text),
+      text.match(/.{40}(?:NaN|undefined|src=|https?:).{20}/)?.[0],
+    );
     return text;
   };
 
   it('have every published figure with its source, and mark what was measured', async () => {
     const text = await report('scale --no-measure --phi 0,1');
-    for (const part of ['Compound scaling of b0', 'Table 2', 'Table 3', 'Table 7', 'results-imagenet.csv', 'class="badge published"', 'Receptive field', 'B7: depth 3.1', 'MobileNetV1, w 2: 74.2 % at 2.2 G MACs', 'efficientnet-simd scale --phi 0,1 --no-measure']) {
+    for (const part of [
+      'Compound scaling of b0',
+      'Table 2',
+      'Table 3',
+      'Table 7',
+      'results-imagenet.csv',
+      'class="badge published"',
+      'Receptive field',
+      'B7: depth 3.1',
+      'MobileNetV1, w 2: 74.2 % at 2.2 G MACs',
+      'efficientnet-simd scale --phi 0,1 --no-measure',
+    ]) {
       assert.ok(text.includes(part), part);
     }
     assert.ok(!text.includes('What it costs here'), 'nothing was measured');
@@ -171,7 +207,8 @@ describe('cli scale, reports', () => {
 
   it('show one network', async () => {
     const text = await report('info --model v2-b0');
-    for (const part of ['v2-b0 at 224x224', 'Where the work and the parameters are', 'blocks.0.conv', 'the whole picture']) assert.ok(text.includes(part), part);
+    for (const part of ['v2-b0 at 224x224', 'Where the work and the parameters are', 'blocks.0.conv', 'the whole picture'])
+      assert.ok(text.includes(part), part);
     assert.ok((await report('info --phi 0.5')).includes('b0, phi 0.5 at 240x240'));
   });
 
@@ -184,14 +221,30 @@ describe('cli scale, reports', () => {
 
 describe('cli scale, measured here', () => {
   it('finds the largest network for a budget, which bench measures again', async () => {
-    const fitted = (await json('scale --budget-macs 30M')) as { phi: number; network: { resolution: number }; macs: number; parameters: number; milliseconds: number; trials: object[] };
+    const fitted = (await json('scale --budget-macs 30M')) as {
+      phi: number;
+      network: { resolution: number };
+      macs: number;
+      parameters: number;
+      milliseconds: number;
+      trials: object[];
+    };
     assert.deepEqual(Object.keys(fitted).slice(0, 5), ['phi', 'network', 'macs', 'parameters', 'milliseconds']);
     assert.ok(fitted.macs <= 30e6 && fitted.macs > 25e6 && fitted.milliseconds > 0);
     const { out, status } = await call(`bench --phi ${fitted.phi} --seconds 1 --json`);
     // 3 where the machine was not quiet: the network is the same all the same.
     assert.ok(status === 0 || status === 3);
-    const again = JSON.parse(out) as { phi: number; network: object; macs: number; parameters: number; latency: { median: number } };
-    assert.deepEqual([again.phi, again.network, again.macs, again.parameters], [fitted.phi, fitted.network, fitted.macs, fitted.parameters]);
+    const again = JSON.parse(out) as {
+      phi: number;
+      network: object;
+      macs: number;
+      parameters: number;
+      latency: { median: number };
+    };
+    assert.deepEqual(
+      [again.phi, again.network, again.macs, again.parameters],
+      [fitted.phi, fitted.network, fitted.macs, fitted.parameters],
+    );
     assert.ok(again.latency.median > 0);
   }).timeout(60_000);
 
@@ -204,7 +257,10 @@ describe('cli scale, measured here', () => {
   }).timeout(60_000);
 
   it('gives times and memory of each phi', async () => {
-    const { networks, threads } = (await json('scale --phi -6,-5 --threads 1')) as { networks: { milliseconds: number; memory: number }[]; threads: number };
+    const { networks, threads } = (await json('scale --phi -6,-5 --threads 1')) as {
+      networks: { milliseconds: number; memory: number }[];
+      threads: number;
+    };
     assert.equal(threads, 1);
     for (const { milliseconds, memory } of networks) assert.ok(milliseconds > 0 && memory > 1e6);
   }).timeout(60_000);

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// The charts of published accuracies in the scaling report: the family beside networks that were
+// scaled conventionally. No figure of them was measured here.
+
+import {
+  publishedB0,
+  publishedFamily,
+  publishedMobileNets,
+  publishedOthers,
+  type PublishedScaling,
+} from '../compound/published.js';
+import { checkFormula, scaleBy, type Formula } from '../compound/scale.js';
+import { formatPlain, formatSi, type Axis, type Point, type Series, type XyChart } from '../report/index.js';
+import type { ScaleFindings } from './scale-findings.js';
+
+const accuracyAxis: Axis = { title: 'ImageNet top-1 (%)', format: formatPlain };
+
+/** One network scaled conventionally, and in all dimensions: outlines and filled marks of one colour. */
+function scaledSeries(name: string, rows: readonly PublishedScaling[], colour: number): readonly Series[] {
+  const point = ({ macs, top1, setting, dimension }: PublishedScaling): Point => ({
+    x: macs,
+    y: top1,
+    label: dimension === undefined ? name : dimension === 'compound' ? 'd, w and r' : setting,
+    title: `${name}, ${setting}: ${top1} % at ${formatSi(macs)} MACs`,
+  });
+  return [
+    {
+      name: `${name}, one dimension`,
+      hollow: true,
+      colour,
+      points: rows.filter(({ dimension }) => dimension !== 'compound').map(point),
+    },
+    { name: 'all three', colour, points: rows.filter(({ dimension }) => dimension === 'compound').map(point) },
+  ];
+}
+
+const familySeries = (x: 'macs' | 'parameters'): Series => ({
+  name: 'EfficientNet',
+  line: 'solid',
+  colour: 0,
+  points: publishedFamily.map((row) => ({ x: row[x], y: row.top1, label: row.name.toUpperCase() })),
+});
+
+export function accuracyByMacs(): XyChart {
+  const others = [...new Set(publishedOthers.map(({ name }) => name))];
+  return {
+    title: 'Accuracy against work, published',
+    x: { title: 'MACs of one image', scale: 'log' },
+    y: accuracyAxis,
+    series: [
+      familySeries('macs'),
+      ...scaledSeries('B0', publishedB0, 1),
+      ...others.flatMap((name, i) =>
+        scaledSeries(
+          name,
+          publishedOthers.filter((row) => row.name === name),
+          2 + i,
+        ),
+      ),
+    ],
+  };
+}
+
+export function accuracyByParameters({ formula }: ScaleFindings): XyChart {
+  return {
+    title: 'Accuracy against parameters, published',
+    x: { title: 'parameters', scale: 'log' },
+    y: accuracyAxis,
+    series: [
+      familySeries('parameters'),
+      {
+        name: 'B0, one dimension',
+        hollow: true,
+        colour: 1,
+        points: publishedB0
+          .filter(({ dimension }) => dimension !== undefined && dimension !== 'compound')
+          .map((row) => ({ x: countedParameters(row, formula), y: row.top1, label: row.setting })),
+      },
+      {
+        name: 'B0, all three',
+        colour: 1,
+        points: publishedB0
+          .filter(({ dimension }) => dimension === 'compound')
+          .map((row) => ({ x: countedParameters(row, formula), y: row.top1, label: 'd, w and r' })),
+      },
+      {
+        name: 'MobileNetV2 scaled by hand',
+        hollow: true,
+        colour: 3,
+        line: 'none',
+        points: publishedMobileNets.map(({ parameters, top1, setting }) => ({ x: parameters, y: top1, label: setting })),
+      },
+    ],
+  };
+}
+
+/** The paper gives no parameters in Table 7: those of the network with these multipliers, rounded as published ones are. */
+function countedParameters({ setting }: PublishedScaling, { conventions }: Formula): number {
+  const factor = (letter: string): number => Number(new RegExp(`${letter} ([\\d.]+)`).exec(setting)?.[1] ?? 1);
+  const formula = checkFormula({
+    alpha: factor('d'),
+    beta: factor('w'),
+    gamma: factor('r'),
+    depthRounding: 'up',
+    ...conventions,
+  });
+  return scaleBy(1, formula).parameters;
+}
