@@ -39,8 +39,8 @@ export interface Fit<Cost> {
 /** Of a budget, at least this share is to be used. */
 export const LEAST_SHARE = 0.85;
 /** Measurements to find a network, and to confirm it, before the machine counts as too restless. */
-const MOST_TRIALS = 24;
-const MOST_CHECKS = 8;
+const MOST_TRIALS = 14;
+const MOST_CHECKS = 5;
 
 /** Finds the largest phi, in thousandths, whose cost fits: as measured twice, quickly and with care. */
 export async function fit<Cost>(options: FitOptions<Cost>): Promise<Fit<Cost>> {

@@ -42,7 +42,7 @@ const plans = {
 /** A disturbed measurement is repeated, up to this many times in all. */
 const MOST_ATTEMPTS = 3;
 /** Milliseconds after which no further one is begun: large networks take long enough once. */
-const LONGEST_ATTEMPTS = 5000;
+const LONGEST_ATTEMPTS = 3000;
 
 /** Measures on this machine; the instruction set and threads that a model would use unless given. */
 export function machineMeter({ threads, isa }: { readonly threads?: number | undefined; readonly isa?: Isa | undefined }): Meter {

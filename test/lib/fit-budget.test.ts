@@ -226,10 +226,10 @@ describe('fitBudget, on this machine', () => {
     assert.ok(found.milliseconds <= slow && found.share === found.milliseconds / slow);
     assert.ok(found.memory > 4 * found.parameters * 0.9 && found.threads === 1);
     assert.ok(found.trials.length >= 2);
-  }).timeout(60_000);
+  }).timeout(180_000);
 
   it('fits the memory that the session holds', async () => {
     const found = await fitBudget({ memory: 16e6, threads: 1 });
     assert.ok(found.memory <= 16e6 && found.memory > 0.85 * 16e6, String(found.memory));
-  }).timeout(60_000);
+  }).timeout(180_000);
 });

@@ -246,7 +246,7 @@ describe('cli scale, measured here', () => {
       [fitted.phi, fitted.network, fitted.macs, fitted.parameters],
     );
     assert.ok(again.latency.median > 0);
-  }).timeout(60_000);
+  }).timeout(180_000);
 
   it('shows a budget as text with the command that measures it again', async () => {
     const { out, status, err } = await call('scale --budget-parameters 6M --family');
@@ -254,7 +254,7 @@ describe('cli scale, measured here', () => {
     assert.match(out, /^b0 {2}width 1\.000, depth 1\.000, 224x224\n/);
     assert.match(out, /ms measured here \(1 thread, \w+\); takes 88 % of 6,000,000 parameters/);
     assert.match(out, /efficientnet-simd bench --model b0 --threads 1 --isa \w+\n$/);
-  }).timeout(60_000);
+  }).timeout(180_000);
 
   it('gives times and memory of each phi', async () => {
     const { networks, threads } = (await json('scale --phi -6,-5 --threads 1')) as {
@@ -263,5 +263,5 @@ describe('cli scale, measured here', () => {
     };
     assert.equal(threads, 1);
     for (const { milliseconds, memory } of networks) assert.ok(milliseconds > 0 && memory > 1e6);
-  }).timeout(60_000);
+  }).timeout(180_000);
 });
