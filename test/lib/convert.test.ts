@@ -56,9 +56,9 @@ describe('convert', () => {
       assert.deepEqual(readFileSync(at(`${name}.second.safetensors`)), readFileSync(first));
       await using({ weights: first }, (model) =>
         using({ weights: at(`${name}.onnx`) }, (other) => {
-          const { source: _source, weightBytes: _bytes, ...info } = model.info;
-          const { source, weightBytes: _others, ...others } = other.info;
-          assert.equal(source, 'onnx');
+          const { source: _source, checkpoint: _file, weightBytes: _bytes, ...info } = model.info;
+          const { source, checkpoint: { format }, weightBytes: _others, ...others } = other.info;
+          assert.deepEqual([source, format], ['onnx', 'onnx']);
           assert.deepEqual(others, info);
           assert.deepEqual(info.recipe.mean, [0.5, 0.4, 0.3]);
           const input = noise(3 * 40 * 56, 3);
