@@ -114,7 +114,8 @@ export interface CpuReport {
 /** Which kernel to run on what; native/node/kernel_bench.h says which of the numbers each one needs. */
 export interface KernelShape {
   readonly kernel:
-    | 'gemm' | 'gemm_pool' | 'stem' | 'depthwise' | 'conv' | 'gemv' | 'mean' | 'gate_map' | 'gate_weights' | 'probe_fma' | 'probe_read';
+    | 'gemm' | 'gemm_pool' | 'stem' | 'depthwise' | 'conv' | 'gemv' | 'mean' | 'gate_map' | 'gate_weights' | 'resample'
+    | 'probe_fma' | 'probe_read';
   readonly m?: number;
   readonly n?: number;
   readonly k?: number;

@@ -3,6 +3,7 @@
 
 import type { KernelShape } from '../binding.js';
 import { describe, type FeatureShape } from '../describe.js';
+import { standardRecipe } from '../recipe.js';
 import { embeddingSize, type FusedBlock, type MBConvBlock, type Network } from '../network.js';
 
 /** A kernel on a shape, and where it occurs. */
@@ -48,8 +49,13 @@ function networkShapes(network: Network): readonly Labelled[] {
     shape: { kernel: 'gemm_pool', m: rows * columns, n: head.features, k: head.in, activation: head.activation },
     label: `head ${head.features} <- ${head.in}, ${rows}x${columns}`,
   };
+  const meanUse: Labelled = {
+    shape: { kernel: 'mean', channels: head.features, height: 1, width: rows * columns },
+    label: `head's mean ${head.features}, ${rows}x${columns}`,
+  };
   let input = first;
   return [
+    ...resizeShapes(network),
     stemUse,
     ...network.blocks.flatMap((block, i) => {
       const from = input;
@@ -57,8 +63,26 @@ function networkShapes(network: Network): readonly Labelled[] {
       return block.kind === 'fused' ? fusedShapes(block, input) : mbconvShapes(block, from, input);
     }),
     headUse,
+    meanUse,
     ...(head.hidden > 0 ? [dense('hidden', head.hidden, head.features, head.hiddenActivation)] : []),
     dense('classifier', head.classes, embeddingSize(head), 'none'),
+  ];
+}
+
+/** A photo of usual proportions, small enough that its resize and not its decoding is seen. */
+const PHOTO = { width: 451, height: 300 } as const;
+/** The kernel works on bands of 16 rows of 3 bytes a pixel. */
+const BAND_BYTES = 48;
+
+/** Both passes over a photo: the columns of one band of rows, then the rows of the crop. */
+function resizeShapes({ resolution }: Network): readonly Labelled[] {
+  const side = Math.floor(resolution / standardRecipe(resolution).cropFraction);
+  const pass = (name: string, from: number, to: number, bytes: number): readonly Labelled[] =>
+    from === to ? [] : [{ shape: { kernel: 'resample', k: from, m: to, n: resolution, bytes }, label: `resize ${name} ${resolution} of ${to} <- ${from}` }];
+  const columns = Math.round((PHOTO.width * side) / PHOTO.height);
+  return [
+    ...pass('columns', PHOTO.width, columns, BAND_BYTES),
+    ...pass('rows', PHOTO.height, side, Math.ceil((3 * resolution) / BAND_BYTES) * BAND_BYTES),
   ];
 }
 

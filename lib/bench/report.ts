@@ -57,7 +57,7 @@ export function modelReport(result: ModelBench, command: string): string {
 export function kernelsReport(result: KernelsBench, command: string): string {
   const { isa, peak, machine, kernels } = result;
   const networks = [...new Set(kernels.flatMap(({ layers }) => Object.keys(layers)))];
-  const heavy = kernels.filter(({ microseconds }) => microseconds.median >= 10);
+  const heavy = kernels.filter(({ microseconds, gflops }) => microseconds.median >= 10 && gflops > 0);
   return page({
     title: `Kernels of ${networks.join(' and ')}`,
     lead: `${kernels.length} kernels and shapes on one thread with ${isa}, against ${peak.gflops.toFixed(1)} GFLOP/s that one core was measured to do at most.`,
@@ -113,15 +113,15 @@ function kernelTable(kernels: readonly KernelTime[], networks: readonly string[]
     ],
     rows: kernels.map((kernel) => [
       kernel.kernel, kernel.label, ...networks.map((name) => String(kernel.layers[name] ?? '')),
-      rounded(kernel.microseconds.median, kernel.microseconds.median < 10 ? 3 : 1, kernel), rounded(kernel.gflops, 1, kernel),
-      percent(kernel.peakFraction), rounded(kernel.gigabytesPerSecond, 1, kernel),
+      rounded(kernel.microseconds.median, kernel.microseconds.median < 10 ? 3 : 1, kernel),
+      ...(kernel.gflops > 0 ? [rounded(kernel.gflops, 1, kernel), percent(kernel.peakFraction)] : ['', '']), rounded(kernel.gigabytesPerSecond, 1, kernel),
     ]),
   });
 }
 
 /** Two digits where the measurement is worth no more. */
 export function rounded(value: number, digits: number, { trustworthy }: Pick<Verdict, 'trustworthy'>): string {
-  return trustworthy ? value.toFixed(digits) : `about ${Number(value.toPrecision(2))}`;
+  return trustworthy ? value.toFixed(digits) : `~${Number(value.toPrecision(2))}`;
 }
 
 /** The section that comes first where the figures are not to be trusted. */

@@ -78,8 +78,9 @@ export function showKernelsBench(result: KernelsBench, terminal: Terminal): void
       { title: 'microseconds', align: 'right' }, { title: 'GFLOP/s', align: 'right' }, { title: 'of peak', align: 'right' }, { title: 'GB/s', align: 'right' }],
     kernels.map((kernel) => [
       kernel.kernel, kernel.label, ...networks.map((name) => String(kernel.layers[name] ?? '')),
-      figure(kernel.microseconds.median, kernel.microseconds.median < 10 ? 3 : 1, kernel), figure(kernel.gflops, 1, kernel),
-      `${figure(100 * kernel.peakFraction, 0, kernel)} %`, figure(kernel.gigabytesPerSecond, 1, kernel),
+      figure(kernel.microseconds.median, kernel.microseconds.median < 10 ? 3 : 1, kernel),
+      // The resize counts no floating point operations.
+      ...(kernel.gflops > 0 ? [figure(kernel.gflops, 1, kernel), `${figure(100 * kernel.peakFraction, 0, kernel)} %`] : ['', '']), figure(kernel.gigabytesPerSecond, 1, kernel),
     ]),
   );
   terminal.out(terminal.dim('Operands lie in a cache if they fit. Below the network: the layers of that shape it has. ~: the samples disagree'));

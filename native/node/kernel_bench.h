@@ -19,6 +19,7 @@ namespace effnet::node {
 //   gemv               n, k, activation
 //   mean, gate_map     channels, height, width
 //   gate_weights       n, k
+//   resample           k, m, n, bytes                   bytes a position; n of m outputs from k inputs
 //   probe_fma          threads                           runs on all of them at once; sums of all
 //   probe_read         threads, bytes                    every thread reads as many of its own
 Napi::Value kernel_bench(const Napi::CallbackInfo& info);

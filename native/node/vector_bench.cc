@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Buffers and arguments for the kernels that work on vectors and whole maps, squeeze, excite, gate and
-// classifier, and for the probes of the machine. Nothing is timed here.
+// classifier, for the resize of photos, and for the probes of the machine. Nothing is timed here.
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/pool.h"
+#include "image/resample.h"
 #include "kernels/pack.h"
 #include "node/bench.h"
 
@@ -102,6 +103,37 @@ class gate_map_bench final : public repeated<gate_map_args> {
   aligned_buffer map_, gate_;
 };
 
+// One antialiased pass over `k` source positions of `bytes` bytes each: the n in the middle of the m
+// that they are resized to.
+class resample_bench final : public repeated<resample_args> {
+ public:
+  explicit resample_bench(const description& d) {
+    const int source = d.side("k"), resized = d.side("m"), count = d.side("n");
+    const int width = d.number("bytes", kMaxSide) / kResampleBytes * kResampleBytes;
+    if (count > resized || source == resized || width == 0) {
+      throw_invalid(d.env(), "Expected a resize from k to another m, n of at most m, and " + std::to_string(kResampleBytes) + " bytes or more");
+    }
+    use(d.table().resample);
+    must(d.env(), taps_.make({source, resized, (resized - count) / 2, count}, interpolation::bicubic));
+    // Integers: nothing to set against a peak of floating point.
+    bytes = double(source + count) * width;
+    must(d.env(), fill(&src_, size_t(source) * width / sizeof(float)));
+    must(d.env(), fill(&dst_, size_t(count) * width / sizeof(float)));
+    args_ = taps_.args();
+    args_.src = reinterpret_cast<const uint8_t*>(src_.data());
+    args_.src_step = width;
+    args_.dst = reinterpret_cast<uint8_t*>(dst_.data());
+    args_.dst_step = width;
+    args_.bytes = width;
+    args_.begin = 0;
+    args_.end = count;
+  }
+
+ private:
+  tap_plan taps_;
+  aligned_buffer src_, dst_;
+};
+
 // The same probe on every thread at once.
 class probe_bench final : public bench {
  public:
@@ -152,6 +184,7 @@ std::shared_ptr<bench> make_vector_bench(const std::string& kernel, const descri
   if (kernel == "mean") return std::make_shared<mean_bench>(d);
   if (kernel == "gate_weights") return std::make_shared<gate_weights_bench>(d);
   if (kernel == "gate_map") return std::make_shared<gate_map_bench>(d);
+  if (kernel == "resample") return std::make_shared<resample_bench>(d);
   if (kernel == "probe_fma") return std::make_shared<probe_bench>(d, false);
   if (kernel == "probe_read") return std::make_shared<probe_bench>(d, true);
   return nullptr;

@@ -3,9 +3,9 @@
 // file. Speed is not asserted, and neither is whether this machine is quiet.
 
 import { strict as assert } from 'node:assert';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import type { ModelBench } from '../../lib/bench/model-bench.js';
@@ -102,6 +102,19 @@ describe('bench', () => {
     assert.equal(readFileSync(report, 'utf8'), 'old');
     assert.ok(!existsSync(`${report}.tmp`));
   });
+
+  it('says that its figures are not to be trusted while others compute', async () => {
+    const spin = 'for (const end = Date.now() + 20_000; Date.now() < end; );';
+    const others = Array.from({ length: 2 * availableParallelism() }, () => spawn(process.execPath, ['-e', spin], { stdio: 'ignore' }));
+    try {
+      const { status, out } = await run('--random', '--size', '32', '--seconds', '1', '--json');
+      const { trustworthy, reasons, usage } = JSON.parse(out) as ModelBench;
+      assert.deepEqual([status, trustworthy], [3, false]);
+      assert.ok(reasons.some((reason) => reason.includes('something else was running')), `${reasons.join('; ')}; ${JSON.stringify(usage)}`);
+    } finally {
+      for (const other of others) other.kill('SIGKILL');
+    }
+  }).timeout(60_000);
 
   it('prints a table that names the weights, the machine and, if so, the doubt', async () => {
     const { status, out } = await run('--random', '--size', '32', '--seconds', '1', '--threads', '2', '--layers');

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { kernelUses } from '../../lib/bench/kernel-shapes.js';
 import { benchKernels } from '../../lib/bench/kernels.js';
 import { kernelsReport } from '../../lib/bench/report.js';
+import { madeUp, Subject } from '../../lib/bench/subject.js';
 import { addon } from '../../lib/binding.js';
 import { describe as describeNetwork } from '../../lib/describe.js';
 import { buildNetwork } from '../../lib/network.js';
@@ -20,9 +21,20 @@ describe('kernels of networks', () => {
     it(`make up ${name}: every multiply-add, in layers`, () => {
       const network = buildNetwork(name);
       // Not multiply-adds of the definition: the mean and the gate.
-      const counted = kernelUses([network]).filter(({ shape }) => !['mean', 'gate_map', 'gate_weights'].includes(shape.kernel));
+      const counted = kernelUses([network]).filter(({ shape }) => !['mean', 'gate_map', 'gate_weights', 'resample'].includes(shape.kernel));
       const macs = counted.reduce((sum, { shape, layers }) => sum + (addon().kernelBench({ ...shape, isa: 'scalar' }).flops / 2) * (layers[name] ?? 0), 0);
       assert.equal(macs, describeNetwork(network).macs);
+    }).timeout(20_000);
+  }
+
+  for (const name of ['b0', 'b4', 'v2-s', 'mobilenetv3-small', 'edgetpu-s']) {
+    it(`are all those that ${name} says it runs`, async () => {
+      const network = buildNetwork(name);
+      const subject = await Subject.open(madeUp(network), { threads: 1, isa: '', height: 32, width: 32 });
+      const { kernels } = subject.info;
+      await subject.close();
+      const measured = new Set(kernelUses([network]).map(({ shape }) => addon().kernelBench({ ...shape, isa: '' }).name));
+      assert.deepEqual(kernels.filter((kernel) => !measured.has(kernel)), []);
     }).timeout(20_000);
   }
 
@@ -31,15 +43,16 @@ describe('kernels of networks', () => {
     assert.equal(new Set(uses.map(({ shape }) => JSON.stringify(shape))).size, uses.length);
     assert.ok(uses.some(({ layers }) => layers['b0'] !== undefined && layers['b4'] !== undefined));
     const count = (name: string): number => uses.reduce((sum, { layers }) => sum + (layers[name] ?? 0), 0);
-    // Stem, head, classifier; 7 for each of B0's 16 blocks, of which the first does not expand.
-    assert.equal(count('b0'), 3 + 16 * 7 - 1);
-    assert.equal(count('b4'), 3 + 32 * 7 - 2);
+    // Two passes of a resize, stem, head and its mean, classifier; 7 for each of B0's 16 blocks, of which
+    // the first does not expand.
+    assert.equal(count('b0'), 6 + 16 * 7 - 1);
+    assert.equal(count('b4'), 6 + 32 * 7 - 2);
   });
 });
 
 describe('bench of kernels', () => {
   const uses = kernelUses([buildNetwork('b0')]);
-  const few = [uses[0], uses[2], uses.at(-1)].filter((use) => use !== undefined);
+  const few = [uses[2], uses[4], uses.at(-1)].filter((use) => use !== undefined);
 
   it('measures each with the package benchmark', async () => {
     const seen: string[] = [];

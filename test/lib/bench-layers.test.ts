@@ -98,6 +98,6 @@ describe('report of a network', () => {
     const text = modelReport({ ...result, trustworthy: false, reasons: ['a neighbour was noisy'] }, 'efficientnet-simd bench');
     assert.ok(text.indexOf('Not to be trusted') < text.indexOf('Roofline'));
     assert.ok(text.includes('a neighbour was noisy'));
-    assert.ok(text.includes('about 10 ms') && !text.includes('10.12'));
+    assert.ok(text.includes('~10 ms') && !text.includes('10.12'));
   });
 });

@@ -23,6 +23,7 @@ const shapes: readonly (readonly [shape: KernelShape, name: RegExp, flops: numbe
   [{ kernel: 'mean', channels: 96, height: 56, width: 56 }, /^mean_f32_/, 96 * 56, 96 * 56 + 96],
   [{ kernel: 'gate_map', channels: 33, height: 7, width: 7 }, /^gate_map_f32_/, 33 * 49, 2 * 33 * 49 + 33],
   [{ kernel: 'gate_weights', n: 24, k: 96 }, /^gate_weights_f32_/, 24 * 96, 2 * 24 * 96 + 96],
+  [{ kernel: 'resample', k: 300, m: 256, n: 224, bytes: 672 }, /^resample_u8_/, 0, (300 + 224) * 168],
   [{ kernel: 'probe_read', threads: 2, bytes: 4096 }, /^probe_read_f32_/, 0, 2048],
 ];
 
@@ -61,6 +62,9 @@ describe('kernels for benchmarks', () => {
     [/1 to 67108864 for m/, { kernel: 'gemm', isa: '', m: 2 ** 40, n: 3, k: 3, activation: 'none' }],
     [/activation/, { kernel: 'gemv', isa: '', k: 3, n: 3, activation: 'gelu' }],
     [/kernelSize/, { kernel: 'depthwise', isa: '', kernelSize: 0, stride: 1, channels: 1, height: 1, width: 1, activation: 'none' }],
+    [/resize from k to another m/, { kernel: 'resample', isa: '', k: 9, m: 9, n: 9, bytes: 48 }],
+    [/resize from k to another m/, { kernel: 'resample', isa: '', k: 9, m: 8, n: 9, bytes: 48 }],
+    [/resize from k to another m/, { kernel: 'resample', isa: '', k: 9, m: 8, n: 8, bytes: 47 }],
     [/1 to 1024 for threads/, { kernel: 'probe_fma', isa: '', threads: 0 }],
   ];
   for (const [message, shape] of wrong) {
