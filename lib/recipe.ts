@@ -81,7 +81,7 @@ export function recipeFor(
   name?: string,
 ): Recipe {
   const { naming, padding } = origin;
-  const architecture = network.name.replace(/-pruned$/, '');
+  const architecture = network.name;
   const named = name === undefined ? undefined : resolveName(name).published;
   if (named?.source === naming) return published(named.recipe);
   switch (naming) {
@@ -109,9 +109,12 @@ export function recipeFor(
 
 function defaultOf(models: PublishedModels, architecture: string, tensorflow: boolean): Recipe | undefined {
   const all = Object.values(models).flatMap((model) =>
-    Object.values(model.weights).map((weights) => ({ weights, model, name: weights.architecture ?? model.architecture })),
+    Object.values(model.weights).map((weights) => {
+      const name = weights.architecture ?? model.architecture;
+      return { weights, model, name: model.pruned === true ? `${name}-pruned` : name };
+    }),
   );
-  const found = all.find(({ name, model }) => name === architecture && (model.tensorflow === true) === tensorflow && model.pruned !== true);
+  const found = all.find(({ name, model }) => name === architecture && (model.tensorflow === true) === tensorflow);
   return found === undefined ? undefined : published(found.weights);
 }
 

@@ -95,7 +95,9 @@ function timmConventions(architecture: string | undefined, named: ResolvedName |
   if (named?.published?.source === 'timm') return named.tensorflow ? ofTensorFlow : ofPyTorch;
   if (named?.tensorflow === true) return ofTensorFlow;
   const base = architecture?.replace(/-pruned$/, '');
-  const models = Object.values<PublishedModel>(timmModels).filter((model) => model.architecture === base);
+  const models = Object.values<PublishedModel>(timmModels).filter(
+    (model) => model.architecture === base && (model.pruned === true) === (base !== architecture),
+  );
   const trained = models.filter((model) => model.untrained !== true);
   const of = (some: readonly PublishedModel[]): ReadonlySet<boolean> => new Set(some.map(({ tensorflow }) => tensorflow === true));
   // Of two conventions that which has published weights; of two with weights, timm's own.

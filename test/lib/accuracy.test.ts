@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The whole way from files to logits against implementations that nobody here wrote: the published
-// B0 on photographs (recorded outputs of an independent PyTorch implementation and of Pillow), and
-// torchvision's B0 with random weights. Needs `../shared` beside the repository, or PyTorch; what is
-// missing is skipped by name. Kernels alone are tested in test/native.
+// The whole way from files to logits with published weights: B0 and V2-B0 on photographs, against recorded
+// outputs of an independent PyTorch implementation and of Pillow. Needs `../shared` beside the
+// repository, else it is skipped. Random weights of every network are compared in parity.test.ts.
 
 import { strict as assert } from 'node:assert';
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cpu, load, type EfficientNet, type Isa, type LoadOptions } from '../../lib/index.js';
 
@@ -123,44 +120,27 @@ describe('the published B0', function () {
   }
 });
 
-describe("torchvision's B0 with random weights", function () {
-  this.timeout(300_000);
-  // Debian's interpreter has Debian's PyTorch; another python3 may come first on PATH.
-  const python = ['/usr/bin/python3', 'python3'].find((name) => spawnSync(name, ['-c', 'import torch, torchvision']).status === 0);
-  let folder = '';
+describe('the published V2-B0', function () {
+  this.timeout(120_000);
+  const v2 = join(shared, 'models', 'tf_efficientnetv2_b0.timm.safetensors');
   before(function () {
-    if (python === undefined) {
-      assert.ok(process.env['EFFNET_REQUIRE_TORCH'] !== '1', 'EFFNET_REQUIRE_TORCH=1, but no python3 here imports torch and torchvision');
-      this.skip();
-    }
-    folder = mkdtempSync(join(tmpdir(), 'efficientnet-simd-torch-'));
-    const script = join(root, 'test', 'golden', 'make_torchvision.py');
-    const made = spawnSync(python, [script, '--out', folder, '--seeds', '1', '2', '--sizes', '224x224', '225x289'], { encoding: 'utf8' });
-    assert.equal(made.status, 0, made.stderr);
-  });
-  after(() => {
-    if (folder !== '') rmSync(folder, { recursive: true, force: true });
+    if (!existsSync(v2)) this.skip();
   });
 
-  const floats = (file: string): Float32Array => {
-    const bytes = readFileSync(file);
-    return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
-  };
-
-  for (const seed of [1, 2]) {
-    for (const [height, width] of [[224, 224], [225, 289]] as const) {
-      for (const isa of isas) {
-        it(`seed ${seed}, ${height}x${width}, ${isa}: logits within 1e-4 of the largest`, async () => {
-          const base = join(folder, `torchvision_b0_s${seed}`);
-          const input = floats(`${base}.${height}x${width}.input.f32`);
-          const expected = floats(`${base}.${height}x${width}.logits.f32`);
-          const found = await using({ architecture: 'b0', weights: `${base}.pth`, isa }, (model) =>
-            model.run(input, { layout: 'nchw', height, width }),
-          );
-          const error = worst(found, expected) / largest(expected);
-          assert.ok(error < 1e-4, `${error}`);
-        });
-      }
-    }
+  for (const isa of isas) {
+    it(`gives chelsea.png the probability of the independent implementation on ${isa}`, async () => {
+      await using({ architecture: 'tf_efficientnetv2_b0.in1k', weights: v2, isa, recipe: { ...plain, size: 224 } }, async (model) => {
+        const [top] = await model.classify(chelsea);
+        assert.equal(top?.index, 285);
+        assert.ok(Math.abs((top?.score ?? NaN) - 0.769723) < 1e-5, `${top?.score}`);
+      });
+    });
   }
+
+  it('is known by its shapes, and then runs as timm has it', async () => {
+    await using({ weights: v2 }, async ({ info }) => {
+      assert.deepEqual([info.architecture, info.padding, info.batchNormEpsilon, info.source], ['v2-b0', 'same', 1e-3, 'timm']);
+      assert.deepEqual([info.recipe.height, info.recipe.cropFraction], [192, 0.875]);
+    });
+  });
 });

@@ -71,7 +71,7 @@ describe('buildNetwork', () => {
     assert.deepEqual(said('tf_efficientnet_l2.ns_jft_in1k_475'), ['l2-475', 'same', 1e-3, 1000, false]);
     assert.deepEqual(said('tf_efficientnet_es'), ['edgetpu-s', 'same', 1e-3, 1000, false]);
     assert.deepEqual(said('semnasnet_075'), ['mnasnet-a1-075', 'symmetric', 1e-5, 1000, false]);
-    assert.deepEqual(said('efficientnet_b1_pruned'), ['b1-pruned', 'symmetric', 1e-5, 1000, true]);
+    assert.deepEqual(said('efficientnet_b1_pruned'), ['b1-pruned', 'same', 1e-3, 1000, true], 'of TensorFlow without saying so');
     assert.deepEqual(said('b1-pruned'), ['b1-pruned', 'symmetric', 1e-5, 1000, true]);
   });
 

@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Random networks of torchvision and timm, for comparing against PyTorch. Nothing is downloaded.
+
+Reads one job per line from standard input, JSON: library (torchvision or timm), model, seed, classes,
+batch, sizes ([height, width], ...) and out, a folder. Writes there weights.pth, a state dict, and for
+each size HxW.input.f32 and HxW.logits.f32, raw little-endian float32, NCHW; answers each job with one
+line of JSON, {"parameters": ...} or {"error": ...}. The first line it writes says what it has:
+{"torch": ..., "torchvision": ..., "timm": ...}.
+
+  echo '{"library": "timm", "model": "tinynet_e", "seed": 1, "classes": 1000, "batch": 2,
+    "sizes": [[106, 106]], "out": "build/tinynet"}' | tr -d '\\n' | python3 test/golden/make_networks.py
+
+Weights, batch-norm scales, shifts, biases and statistics are random, the statistics so that activations
+stay in range.
+
+With --names FILE it writes only the tensor names and shapes of B0 in both libraries
+(test/golden/b0-tensors.json was made so, with torchvision 0.14 and timm 0.9.16). The job
+{"configurations": "timm"} or "torchvision" answers how that library prepares images for each of its
+published weights.
+
+Debian: apt-get install python3-torch python3-torchvision. timm: pip install timm.
+"""
+import importlib
+import json
+import os
+import sys
+
+
+def create(library, model, classes):
+    if library == "torchvision":
+        import torchvision
+        return getattr(torchvision.models, model)(num_classes=classes)
+    import timm
+    return timm.create_model(model, num_classes=classes)
+
+
+def randomise(network, size):
+    import torch
+    norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        torch.nn.init.uniform_(norm.weight, 0.2, 0.6)
+        torch.nn.init.normal_(norm.bias, 0, 0.2)
+    for module in network.modules():
+        # The libraries begin with zero biases, which would hide a bias that is not applied.
+        if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)) and module.bias is not None:
+            torch.nn.init.normal_(module.bias, 0, 0.2)
+
+    def measure(norm, inputs):
+        # Some channels of random networks are dead, others hardly vary from image to image. True statistics
+        # would blow that little up in every layer, until rounding errors show in the logits (40 % of B8's):
+        # so half of the mean stays, no channel counts as much quieter than its neighbours, and scales are small.
+        mean = inputs[0].mean((0, 2, 3)) * torch.empty_like(norm.running_mean).uniform_(0.3, 0.7)
+        norm.running_mean.copy_(mean)
+        spread = (inputs[0] - mean[:, None, None]).square().mean((0, 2, 3))
+        spread += spread.mean()
+        norm.running_var.copy_(spread * torch.empty_like(spread).uniform_(0.7, 1.4))
+
+    network.eval()
+    hooks = [norm.register_forward_pre_hook(measure) for norm in norms]
+    network(torch.randn(2, 3, *size))
+    for hook in hooks:
+        hook.remove()
+
+
+def make(job):
+    import torch
+    os.makedirs(job["out"], exist_ok=True)
+    torch.manual_seed(job["seed"])
+    network = create(job["library"], job["model"], job["classes"])
+    # Statistics of the largest size: those of smaller ones let activations grow from layer to layer.
+    randomise(network, [max(sides) for sides in zip(*job["sizes"])])
+    torch.save(network.state_dict(), os.path.join(job["out"], "weights.pth"))
+    for height, width in job["sizes"]:
+        images = torch.randn(job["batch"], 3, height, width)
+        logits = network(images)
+        stem = os.path.join(job["out"], f"{height}x{width}")
+        images.numpy().astype("<f4").tofile(stem + ".input.f32")
+        logits.numpy().astype("<f4").tofile(stem + ".logits.f32")
+    return {"parameters": sum(p.numel() for p in network.parameters())}
+
+
+def timm_configurations():
+    import timm
+    found = {}
+    for name in timm.list_models(module="efficientnet") + timm.list_models(module="mobilenetv3"):
+        module = importlib.import_module("timm.models." + timm.models._registry._model_to_module[name])
+        configurations = module.default_cfgs[name]
+        found[name] = {tag or "": {
+            "size": list(one.input_size[1:]), "cropFraction": one.crop_pct, "crop": one.crop_mode, "filter": one.interpolation,
+            "mean": list(one.mean), "std": list(one.std), "classes": one.num_classes,
+        } for tag, one in ((tag, configurations.cfgs[tag]) for tag in configurations.tags)}
+    return found
+
+
+def torchvision_configurations():
+    import torchvision
+    found = {}
+    for name in ("efficientnet", "mobilenetv2", "mobilenetv3", "mnasnet"):
+        module = importlib.import_module("torchvision.models." + name)
+        for value in vars(module).values():
+            if not (isinstance(value, type) and value.__name__.endswith("_Weights") and value.__module__ == module.__name__):
+                continue
+            found[function_of(module, value.__name__[:-len("_Weights")])] = {one.name.lower(): describe(one.transforms()) for one in value}
+    return found
+
+
+def function_of(module, title):
+    """The function that makes the model of a class of weights: EfficientNet_V2_S, efficientnet_v2_s."""
+    return next(name for name in vars(module) if name == title.lower())
+
+
+def describe(transforms):
+    return {"size": transforms.crop_size * 2, "resized": transforms.resize_size[0], "filter": transforms.interpolation.value,
+            "mean": list(transforms.mean), "std": list(transforms.std)}
+
+
+def serve():
+    def version(name):
+        try:
+            return importlib.import_module(name).__version__
+        except ImportError:
+            return None
+    print(json.dumps({name: version(name) for name in ("torch", "torchvision", "timm")}), flush=True)
+    for line in sys.stdin:
+        job = json.loads(line)
+        try:
+            if "configurations" in job:
+                answer = timm_configurations() if job["configurations"] == "timm" else torchvision_configurations()
+            else:
+                answer = make(job)
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), flush=True)
+
+
+def write_names(path):
+    names = {}
+    for library in ("torchvision", "timm"):
+        tensors = create(library, "efficientnet_b0", 1000).state_dict()
+        names[library] = {key: list(value.shape) for key, value in tensors.items()}
+    with open(path, "w") as file:
+        file.write("{\n")
+        for i, (library, tensors) in enumerate(names.items()):
+            lines = [f"    {json.dumps(key)}: {json.dumps(shape)}" for key, shape in tensors.items()]
+            file.write(f"  {json.dumps(library)}: {{\n" + ",\n".join(lines) + "\n  }" + ("," if i == 0 else "") + "\n")
+        file.write("}\n")
+
+
+def main():
+    import torch
+    torch.set_grad_enabled(False)
+    torch.set_num_threads(1)
+    if sys.argv[1:2] == ["--names"] and len(sys.argv) == 3:
+        write_names(sys.argv[2])
+    elif len(sys.argv) == 1:
+        serve()
+    else:
+        sys.exit("give --names FILE, or jobs on standard input")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// test/golden/make_networks.py as a process that makes one random network after the other: starting
+// PyTorch takes seconds, a small network tenths of one. Compares nothing.
+
+import { strict as assert } from 'node:assert';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface, type Interface } from 'node:readline';
+
+const root = join(__dirname, '..', '..', '..', '..');
+const script = join(root, 'test', 'golden', 'make_networks.py');
+
+export type Library = 'torchvision' | 'timm';
+export type Size = readonly [height: number, width: number];
+
+export interface NetworkJob {
+  readonly library: Library;
+  readonly model: string;
+  readonly seed: number;
+  readonly classes: number;
+  readonly batch: number;
+  readonly sizes: readonly Size[];
+  readonly out: string;
+}
+
+/**
+ * A Python that has the library, or undefined. Debian's interpreter has Debian's PyTorch, while another
+ * python3 may come first on PATH; EFFNET_PYTHON names one that is tried before both.
+ */
+export function findPython(library: Library): string | undefined {
+  const named = process.env['EFFNET_PYTHON'];
+  return [...(named === undefined ? [] : [named]), '/usr/bin/python3', 'python3'].find(
+    (name) => spawnSync(name, ['-W', 'ignore', '-c', `import torch, ${library}`]).status === 0,
+  );
+}
+
+/** Throws where the environment says that the library must be there (as .ci/run does), and it is not. */
+export function requireLibrary(library: Library, python: string | undefined): void {
+  const variable = library === 'timm' ? 'EFFNET_REQUIRE_TIMM' : 'EFFNET_REQUIRE_TORCH';
+  assert.ok(python !== undefined || process.env[variable] !== '1', `${variable}=1, but no Python here imports torch and ${library}`);
+}
+
+export class ReferenceNetworks {
+  readonly #process: ChildProcess;
+  readonly #lines: Interface;
+  readonly #answers: AsyncIterator<string>;
+  #errors = '';
+
+  constructor(python: string) {
+    assert.ok(existsSync(script), script);
+    this.#process = spawn(python, ['-W', 'ignore', script], { stdio: ['pipe', 'pipe', 'pipe'] });
+    assert.ok(this.#process.stdout !== null && this.#process.stderr !== null);
+    this.#process.stderr.setEncoding('utf8').on('data', (text: string) => (this.#errors = (this.#errors + text).slice(-2000)));
+    this.#lines = createInterface({ input: this.#process.stdout });
+    this.#answers = this.#lines[Symbol.asyncIterator]();
+  }
+
+  /** What the process says first: versions of the libraries. */
+  start(): Promise<Readonly<Record<string, unknown>>> {
+    return this.#answer();
+  }
+
+  /** The network's parameters, once its files are written. */
+  async make(job: NetworkJob): Promise<number> {
+    const { parameters } = await this.#ask(job);
+    assert.equal(typeof parameters, 'number');
+    return Number(parameters);
+  }
+
+  /** How the library prepares images for each of its published weights. */
+  configurations(library: Library): Promise<Readonly<Record<string, unknown>>> {
+    return this.#ask({ configurations: library });
+  }
+
+  async close(): Promise<void> {
+    const ended = new Promise((resolve) => this.#process.once('close', resolve));
+    this.#process.stdin?.end();
+    await ended;
+    this.#lines.close();
+  }
+
+  async #ask(job: object): Promise<Readonly<Record<string, unknown>>> {
+    this.#process.stdin?.write(`${JSON.stringify(job)}\n`);
+    const answer = await this.#answer();
+    assert.equal(answer['error'], undefined, String(answer['error']));
+    return answer;
+  }
+
+  async #answer(): Promise<Readonly<Record<string, unknown>>> {
+    const { value, done } = await this.#answers.next();
+    assert.ok(done !== true, `the reference process ended: ${this.#errors}`);
+    return JSON.parse(value) as Readonly<Record<string, unknown>>;
+  }
+}
+
+/** Raw little-endian float32, as the script writes it. */
+export function readFloats(file: string): Float32Array {
+  const bytes = readFileSync(file);
+  return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+}
