@@ -4,7 +4,7 @@
 
 For each case: NAME.onnx, NAME.input.f32 and NAME.logits.f32 (raw little-endian float32, NCHW, a batch
 of 2) and NAME.json, which says what they are. Weights and statistics are random as in
-make_torchvision.py. Nothing is downloaded.
+make_networks.py. Nothing is downloaded.
 
   python3 test/golden/make_onnx.py --out build/onnx torchvision:efficientnet_b0:64x64:folded \
       timm:tf_efficientnet_b0:65x96:unfolded timm:tf_efficientnet_b0:64x64:dynamic
@@ -12,14 +12,14 @@ make_torchvision.py. Nothing is downloaded.
 The last part says how batch norms are exported: 'folded' into convolutions, or 'unfolded'; or 'dynamic',
 folded with batch, height and width left open, and then the logits are for another size too.
 
-Debian: apt-get install python3-torch python3-torchvision; timm 0.9.16 from PyPI (without its dependencies).
+Debian: apt-get install python3-torch python3-torchvision; timm 1.0 from PyPI (without its dependencies).
 """
 import argparse
 import json
 import os
 import warnings
 
-from make_torchvision import randomise
+from make_networks import randomise
 
 CLASSES = 17
 

@@ -89,7 +89,7 @@ def torch_network(act, squeeze_act, gate, hidden):
 def make_onnx():
     import torch
     from torch import nn
-    from make_torchvision import randomise
+    from make_networks import randomise
     torch.set_grad_enabled(False)
     cases = {
         "small.onnx": ((nn.SiLU, nn.SiLU, nn.Sigmoid, None), {"opset_version": 13}),

@@ -18,7 +18,8 @@ import type { PublishedModels } from '../../lib/published/model.js';
 import { timmModels } from '../../lib/published/timm.js';
 import { torchvisionModels } from '../../lib/published/torchvision.js';
 import { published } from '../../lib/recipe.js';
-import { findPython, readFloats, ReferenceNetworks, requireLibrary, type Library, type Size } from './helpers/reference-networks.js';
+import { apart, floats } from './helpers/oracle.js';
+import { pythonFor, ReferenceNetworks, type Library, type Size } from './helpers/reference-networks.js';
 
 const kLarge = 7.5e8;
 const full = process.env['EFFNET_PARITY'] === 'full';
@@ -64,16 +65,6 @@ const cases: Readonly<Record<Library, readonly Case[]>> = {
   ],
 };
 
-function largest(values: Float32Array): number {
-  return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-}
-
-/** The largest difference as a share of the largest expected value. */
-function worst(found: Float32Array, expected: Float32Array): number {
-  assert.equal(found.length, expected.length);
-  return largest(found.map((value, i) => value - (expected[i] ?? NaN))) / largest(expected);
-}
-
 /** What a case is run at, and on which instruction sets. */
 function planOf({ model, odd = [225, 289], huge }: Case): { readonly sizes: readonly Size[]; readonly on: readonly Isa[]; readonly large: boolean } {
   const network = buildNetwork(model);
@@ -90,8 +81,7 @@ for (const library of ['torchvision', 'timm'] as const) {
     let folder = '';
 
     before(async function () {
-      const python = findPython(library);
-      requireLibrary(library, python);
+      const python = pythonFor(library);
       if (python === undefined) return this.skip();
       folder = mkdtempSync(join(tmpdir(), 'efficientnet-simd-parity-'));
       reference = new ReferenceNetworks(python);
@@ -126,8 +116,7 @@ describe('the comparison', function () {
   this.timeout(60_000);
 
   it('notices a wrong padding and a wrong epsilon', async function () {
-    const python = findPython('torchvision');
-    requireLibrary('torchvision', python);
+    const python = pythonFor('torchvision');
     if (python === undefined) return this.skip();
     const out = mkdtempSync(join(tmpdir(), 'efficientnet-simd-parity-'));
     const reference = new ReferenceNetworks(python);
@@ -136,9 +125,9 @@ describe('the comparison', function () {
       await reference.make({ library: 'torchvision', model: 'efficientnet_b0', seed: 2, classes: 1000, batch: 1, sizes: [[64, 64]], out });
       for (const wrong of [{ padding: 'same' }, { batchNormEpsilon: 1e-3 }] as const) {
         const model = await load({ architecture: 'b0', weights: join(out, 'weights.pth'), ...wrong });
-        const found = await model.run(readFloats(join(out, '64x64.input.f32')), { layout: 'nchw', height: 64, width: 64 });
+        const found = await model.run(floats(join(out, '64x64.input.f32')), { layout: 'nchw', height: 64, width: 64 });
         await model.close();
-        const error = worst(found, readFloats(join(out, '64x64.logits.f32')));
+        const error = apart(found, floats(join(out, '64x64.logits.f32')));
         assert.ok(error > 1e-3, `${JSON.stringify(wrong)}: ${error}`);
       }
     } finally {
@@ -168,8 +157,8 @@ async function compare({ library, name, out, sizes, isa, classes, parameters }: 
     assert.equal(info.padding, tensorflow ? 'same' : 'symmetric');
     for (const [height, width] of sizes) {
       const stem = join(out, `${height}x${width}`);
-      const found = await model.run(readFloats(`${stem}.input.f32`), { layout: 'nchw', height, width });
-      const error = worst(found, readFloats(`${stem}.logits.f32`));
+      const found = await model.run(floats(`${stem}.input.f32`), { layout: 'nchw', height, width });
+      const error = apart(found, floats(`${stem}.logits.f32`));
       assert.ok(error < 1e-4, `${name} at ${height}x${width} on ${isa}: ${error}`);
     }
   } finally {
@@ -182,8 +171,7 @@ describe('the tables of published names', function () {
 
   for (const library of ['torchvision', 'timm'] as const) {
     it(`agree with ${library}`, async function () {
-      const python = findPython(library);
-      requireLibrary(library, python);
+      const python = pythonFor(library);
       if (python === undefined) return this.skip();
       const reference = new ReferenceNetworks(python);
       try {

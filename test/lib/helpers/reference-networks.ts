@@ -3,12 +3,12 @@
 // PyTorch takes seconds, a small network tenths of one. Compares nothing.
 
 import { strict as assert } from 'node:assert';
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
+import { pythonWith, root } from './oracle.js';
 
-const root = join(__dirname, '..', '..', '..', '..');
 const script = join(root, 'test', 'golden', 'make_networks.py');
 
 export type Library = 'torchvision' | 'timm';
@@ -24,21 +24,9 @@ export interface NetworkJob {
   readonly out: string;
 }
 
-/**
- * A Python that has the library, or undefined. Debian's interpreter has Debian's PyTorch, while another
- * python3 may come first on PATH; EFFNET_PYTHON names one that is tried before both.
- */
-export function findPython(library: Library): string | undefined {
-  const named = process.env['EFFNET_PYTHON'];
-  return [...(named === undefined ? [] : [named]), '/usr/bin/python3', 'python3'].find(
-    (name) => spawnSync(name, ['-W', 'ignore', '-c', `import torch, ${library}`]).status === 0,
-  );
-}
-
-/** Throws where the environment says that the library must be there (as .ci/run does), and it is not. */
-export function requireLibrary(library: Library, python: string | undefined): void {
-  const variable = library === 'timm' ? 'EFFNET_REQUIRE_TIMM' : 'EFFNET_REQUIRE_TORCH';
-  assert.ok(python !== undefined || process.env[variable] !== '1', `${variable}=1, but no Python here imports torch and ${library}`);
+/** A Python that has the library, or undefined; throws where the environment says that it must be there. */
+export function pythonFor(library: Library): string | undefined {
+  return pythonWith(['torch', library], library === 'timm' ? 'EFFNET_REQUIRE_TIMM' : 'EFFNET_REQUIRE_TORCH');
 }
 
 export class ReferenceNetworks {
@@ -92,10 +80,4 @@ export class ReferenceNetworks {
     assert.ok(done !== true, `the reference process ended: ${this.#errors}`);
     return JSON.parse(value) as Readonly<Record<string, unknown>>;
   }
-}
-
-/** Raw little-endian float32, as the script writes it. */
-export function readFloats(file: string): Float32Array {
-  const bytes = readFileSync(file);
-  return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
 }
