@@ -7,7 +7,7 @@ import { types } from 'node:util';
 
 import { checkBoolean, checkFinite, checkOneOf, checkOptions, checkString, invalidArgument } from './check.js';
 import type { CheckpointConfig, CheckpointFacts } from './config/config.js';
-import { kerasConfig, type KerasReading } from './config/keras.js';
+import { checkKerasNetwork, kerasConfig, type KerasReading } from './config/keras.js';
 import { applyConfig, readMetadata } from './config/metadata.js';
 import { EfficientNetError } from './errors.js';
 import { parseIntegrity } from './fetch/integrity.js';
@@ -108,6 +108,7 @@ function finish(given: CheckedWeights, checkpoint: Checkpoint, found: Checkpoint
   const named = given.architecture ?? config?.architecture;
   const origin = { ...detectSource(checkpoint, named), ...conventionsOf(config) };
   const weights = mapWeights(checkpoint, networkOf(given, named, origin), { consume: ours });
+  checkKerasNetwork(checkpoint, weights.network);
   warn(given, config, origin);
   const recipe = checkRecipe(given.recipe, applyConfig(config, recipeOfGraph(checkpoint.network, recipeFor(weights.network, origin, named))));
   const facts = { format: checkpoint.format, path, configuration: config?.from ?? null };
@@ -257,8 +258,9 @@ function warn(given: CheckedWeights, config: CheckpointConfig | undefined, origi
     // Given mean and deviation, no reading of them matters.
     const isMoot = option === 'keras' && given.recipe?.mean !== undefined && given.recipe.std !== undefined;
     const isTop = option === 'recipe' || option === 'keras';
-    const decided = isTop ? given[option] : given.recipe?.[option];
-    if (decided === undefined && !isMoot) emit(`${message}; the option ${isTop ? option : `recipe.${option}`} decides`);
+    const decided = option === undefined ? undefined : isTop ? given[option] : given.recipe?.[option];
+    if (option === undefined) emit(message);
+    else if (decided === undefined && !isMoot) emit(`${message}; the option ${isTop ? option : `recipe.${option}`} decides`);
   }
   if (origin.certain || (given.padding !== undefined && given.batchNormEpsilon !== undefined)) return;
   if (origin.network !== undefined) {

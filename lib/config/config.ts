@@ -35,8 +35,8 @@ export interface CheckpointFacts {
 /** A reading that may be another than the one meant. */
 export interface ConfigNote {
   readonly message: string;
-  /** The option of load that decides. */
-  readonly option: 'recipe' | 'keras' | keyof RecipeOptions;
+  /** The option of load that decides; undefined where none does. */
+  readonly option: undefined | 'recipe' | 'keras' | keyof RecipeOptions;
 }
 
 export type Fields = Readonly<Record<string, unknown>>;

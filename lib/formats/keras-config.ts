@@ -29,8 +29,12 @@ export function parseKerasConfig(text: string): KerasConfig {
   } catch (cause) {
     throw invalidCheckpoint(`The Keras file describes its model by what is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`);
   }
+  return kerasModel(asObject(json, 'the model of the Keras file'));
+}
+
+/** The same for JSON that is parsed. */
+export function kerasModel(model: JsonObject): KerasConfig {
   const layers: ConfigLayer[] = [];
-  const model = asObject(json, 'the model of the Keras file');
   flatten(model, layers, 0);
   const { name } = asObject(model['config'] ?? {}, 'the config of the Keras file');
   return { name: typeof name === 'string' ? name : undefined, layers };

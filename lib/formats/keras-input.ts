@@ -24,7 +24,7 @@ interface Statistics {
 /** Undefined where the file does not say: then its source decides. */
 export function kerasInput(config: KerasConfig | undefined, layers: readonly KerasLayer[]): CheckpointInput | undefined {
   const statistics = layers.map(statisticsOf).filter((one) => one !== undefined);
-  if (config !== undefined) return fromLayers(config.layers, statistics);
+  if (config !== undefined) return { ...fromLayers(config.layers, statistics), ...(padsAsEven(config.layers) ? { padsAsEven: true } : {}) };
   const [only] = statistics;
   if (only === undefined) return undefined;
   const plain = normalised(rescaled(identity, [1 / 255], [0]), only);
@@ -43,14 +43,14 @@ function statisticsOf({ variables }: KerasLayer): Statistics | undefined {
 /** Layers that give back what they take outside training, or only add a border. */
 const passive = /^(InputLayer|ZeroPadding2D|Random(Flip|Rotation|Zoom|Translation|Contrast|Brightness|Hue|Saturation|Shear|Perspective)|GaussianNoise|Dropout|SpatialDropout2D|Identity|Activation)$/;
 
-/** Undefined where a layer before the stem is not known: then no reading would be sure. */
-function fromLayers(layers: readonly ConfigLayer[], statistics: readonly Statistics[]): CheckpointInput | undefined {
+/** Without a map where a layer before the stem is not known: then no reading would be sure. */
+function fromLayers(layers: readonly ConfigLayer[], statistics: readonly Statistics[]): CheckpointInput {
   const size = inputSize(layers);
-  let map: ChannelMap | undefined = identity;
+  let map: ChannelMap = identity;
   let used = 0;
   for (const { className, name, config } of layers) {
-    if (className === 'Conv2D') return map === undefined ? undefined : { ...size, map };
-    // A model inside is a layer of its own kind where its layers are not given.
+    // Pixels of 0 to 255 are no input of a network: something outside of the model prepares them.
+    if (className === 'Conv2D') return map === identity ? { ...size, unknown: '' } : { ...size, map };
     if (passive.test(className) && (className !== 'Activation' || config['activation'] === 'linear')) continue;
     if (className === 'Rescaling') {
       const [scale, offset] = [numbersIn(config['scale']), numbersIn(config['offset'] ?? 0)];
@@ -65,7 +65,26 @@ function fromLayers(layers: readonly ConfigLayer[], statistics: readonly Statist
       return { ...size, unknown: name };
     }
   }
-  return undefined;
+  return size;
+}
+
+/**
+ * Keras' V1 pads by layers of their own, whose sizes were fixed when it was built: for a map of even size
+ * (0, 1) or (1, 2), for an odd one (1, 1) or (2, 2), for an unknown one as for an even.
+ */
+function padsAsEven(layers: readonly ConfigLayer[]): boolean {
+  const { height, width } = inputSize(layers);
+  let sizes = [height, width];
+  for (const { className, name, config } of layers) {
+    if (className !== 'ZeroPadding2D' || !name.endsWith('_pad')) continue;
+    const pads: unknown = config['padding'];
+    for (const [i, size] of sizes.entries()) {
+      const [before, after] = Array.isArray(pads) && Array.isArray(pads[i]) ? (pads[i] as unknown[]) : [];
+      if (size === undefined ? before !== after : (before === after) !== (size % 2 === 1)) return true;
+    }
+    sizes = sizes.map((size) => (size === undefined ? undefined : Math.ceil(size / 2)));
+  }
+  return false;
 }
 
 /** From the first input: (batch, height, width, channels). */

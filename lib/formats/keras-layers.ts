@@ -70,7 +70,7 @@ function openPath(group: Hdf5Group, path: string, parts: readonly string[]): Hdf
 }
 
 /** 'depthwise_kernel:0' of Keras 2 is 'kernel' of Keras 3. */
-function variableName(name: string): string {
+export function variableName(name: string): string {
   const plain = name.replace(/:\d+$/, '');
   return plain === 'depthwise_kernel' ? 'kernel' : plain;
 }

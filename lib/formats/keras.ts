@@ -4,10 +4,10 @@
 // stem_conv/kernel, block2a_dwconv/kernel, block2a_bn/moving_mean, predictions/bias; float16 and bfloat16
 // as they are. Nothing of a model is run, whatever layers it names.
 
-import { EfficientNetError } from '../errors.js';
 import { invalidCheckpoint, quote } from './bytes.js';
 import { readHdf5, type Hdf5Group } from './hdf5.js';
 import { parseKerasConfig, type KerasConfig } from './keras-config.js';
+import { checkTail, stemActivation, withClassifier } from './keras-head.js';
 import { kerasInput } from './keras-input.js';
 import { readKerasLayers, type KerasLayer } from './keras-layers.js';
 import { nameLayers } from './keras-names.js';
@@ -16,8 +16,6 @@ import { readZip } from './zip.js';
 
 const kWeights = 'model.weights.h5';
 const kConfig = 'config.json';
-/** The name that Keras gives the classifier, and under which it is returned whatever its name is. */
-const kClassifier = 'predictions';
 
 /** True where the name of an archive's first file is of a .keras archive and not of PyTorch's, which has a folder. */
 export function isKerasEntry(name: string | undefined): boolean {
@@ -46,20 +44,32 @@ export function readKerasArchive(archive: Uint8Array): Checkpoint {
 }
 
 function checkpointOf(root: Hdf5Group, config: KerasConfig | undefined): Checkpoint {
-  const layers = nameLayers(readKerasLayers(root));
+  const metadata = new Map<string, string>();
+  const model = root.has('model_weights') ? root.open('model_weights') : root;
+  const version = root.attributes.get('keras_version')?.[0] ?? model.attributes.get('keras_version')?.[0];
+  if (version !== undefined) metadata.set('keras_version', version);
+  return kerasCheckpoint(readKerasLayers(root), config, metadata);
+}
+
+/** A checkpoint of layers, wherever they were read; `about` is what the file says about itself. */
+export function kerasCheckpoint(found: readonly KerasLayer[], config: KerasConfig | undefined, about: ReadonlyMap<string, string>): Checkpoint {
+  const named = nameLayers(found);
+  if (config !== undefined) checkTail(config);
+  const { layers, classifier } = withClassifier(named, config);
   const tensors = new Map<string, Tensor>();
-  const classifier = soleClassifier(layers);
   for (const layer of layers) {
     if (isStatistics(layer)) continue;
-    const own = layer === classifier ? kClassifier : (layer.name ?? layer.key).replace(/_dwconv2$/, '_dwconv');
+    const own = (layer.name ?? layer.key).replace(/_dwconv2$/, '_dwconv');
     for (const [variable, tensor] of layer.variables) {
       const name = `${own}/${variable}`;
       if (tensors.has(name)) throw invalidCheckpoint(`The Keras file has two layers ${quote(own)}`);
       tensors.set(name, { ...tensor, name });
     }
   }
-  const input = kerasInput(config, layers);
-  return { format: 'keras', tensors, metadata: metadataOf(root, config), ...(input && { input }) };
+  const said = kerasInput(config, layers);
+  // qubvel's models, whose classifier has this name, are always prepared outside, and always alike.
+  const input = said?.unknown === '' && classifier === 'probs' ? { ...said, unknown: undefined } : said;
+  return { format: 'keras', tensors, metadata: metadataOf(about, config), ...(input && { input }) };
 }
 
 /** Of a Normalization layer: they belong to the recipe. */
@@ -67,26 +77,16 @@ function isStatistics({ variables }: KerasLayer): boolean {
   return variables.has('mean') && variables.has('variance');
 }
 
-/** The dense layer, under whatever name; undefined where there is none. */
-function soleClassifier(layers: readonly KerasLayer[]): KerasLayer | undefined {
-  const dense = layers.filter(({ variables }) => variables.get('kernel')?.shape.length === 2);
-  if (dense.length < 2) return dense[0];
-  throw new EfficientNetError(
-    'ERR_UNSUPPORTED',
-    `The Keras model has ${dense.length} dense layers (${dense.slice(0, 4).map(({ name, key }) => quote(name ?? key)).join(', ')}); ` +
-      'only a classifier directly after the pooling is supported',
-  );
-}
-
-function metadataOf(root: Hdf5Group, config: KerasConfig | undefined): Map<string, string> {
-  const metadata = new Map<string, string>();
-  const model = root.has('model_weights') ? root.open('model_weights') : root;
-  const version = root.attributes.get('keras_version')?.[0] ?? model.attributes.get('keras_version')?.[0];
-  if (version !== undefined) metadata.set('keras_version', version);
-  if (config?.name !== undefined) metadata.set('name', config.name);
-  const norm = config?.layers.find(({ className }) => className === 'BatchNormalization')?.config['epsilon'];
-  if (typeof norm === 'number') metadata.set('batchNormEpsilon', String(norm));
-  const activation = config?.layers.findLast(({ className }) => className === 'Dense')?.config['activation'];
-  if (typeof activation === 'string') metadata.set('classifier.activation', activation);
+function metadataOf(about: ReadonlyMap<string, string>, config: KerasConfig | undefined): Map<string, string> {
+  const metadata = new Map(about);
+  const values: Readonly<Record<string, unknown>> = {
+    name: config?.name,
+    batchNormEpsilon: config?.layers.find(({ className }) => className === 'BatchNormalization')?.config['epsilon'],
+    activation: config === undefined ? undefined : stemActivation(config),
+    'classifier.activation': config?.layers.findLast(({ className }) => className === 'Dense')?.config['activation'],
+  };
+  for (const [key, value] of Object.entries(values)) {
+    if (typeof value === 'string' || typeof value === 'number') metadata.set(key, String(value));
+  }
   return metadata;
 }

@@ -83,8 +83,10 @@ export interface CheckpointInput {
   readonly map?: ChannelMap;
   /** A second reading of the same file: that of Keras before its square-root quirk was made up for. */
   readonly legacyMap?: ChannelMap;
-  /** A layer between image and stem that is not known, so that there is no map. */
-  readonly unknown?: string;
+  /** A layer between image and stem that is not known, so that there is no map; '' where there is none at all. */
+  readonly unknown?: string | undefined;
+  /** The network was built for images of any size, and pads a map of odd size as if its size were even. */
+  readonly padsAsEven?: true;
 }
 
 export interface Checkpoint {

@@ -101,7 +101,7 @@ describe('networks that Keras wrote', function () {
       process.off('warning', listen);
     }
     assert.equal(warnings.length, 1, warnings.join('\n'));
-    assert.match(warnings[0] ?? '', /'fixed'.*'legacy'.*the option keras decides/);
+    assert.match(warnings[0] ?? '', /'fixed'\) or as before \('legacy'\): taking 'fixed'; the option keras decides/);
   });
 
   it('the two readings differ by far more than the tolerance', async () => {

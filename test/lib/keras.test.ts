@@ -217,8 +217,68 @@ describe('keras: what a model says of its images', () => {
       assert.equal(typeof input([layer, stem])?.unknown, 'string', JSON.stringify(layer));
     }
     assert.equal(input([of('Lambda', {}), stem])?.unknown, 'lambda');
-    assert.equal(input([of('InputLayer', {})]), undefined, 'no stem');
-    assert.deepEqual(input([of('InputLayer', { batch_input_shape: [null, null, null, 3] }), stem]), { map: { scale: [1, 1, 1], shift: [0, 0, 0] } });
+    assert.deepEqual(input([of('InputLayer', {})]), {}, 'no stem');
+    assert.deepEqual(input([of('InputLayer', { batch_input_shape: [null, null, null, 3] }), stem]), { unknown: '' }, 'nothing prepares the image');
+  });
+
+  it('notices padding that was fixed for images of any size', () => {
+    const pads = (...sides: readonly (readonly [number, number])[]): unknown[] =>
+      sides.map((side, i) => of('ZeroPadding2D', { name: `block${i}_pad`, padding: [side, side] }));
+    const with_ = (shape: readonly (number | null)[], ...sides: readonly (readonly [number, number])[]): boolean | undefined =>
+      input([of('InputLayer', { batch_shape: [null, ...shape, 3] }), ...pads(...sides), stem])?.padsAsEven;
+    assert.equal(with_([224, 224], [0, 1], [0, 1], [1, 2]), undefined);
+    assert.equal(with_([180, 180], [0, 1], [0, 1], [2, 2]), undefined, '180, 90, 45: fixed for it');
+    assert.equal(with_([180, 180], [0, 1], [0, 1], [1, 2]), true, '45 is odd');
+    assert.equal(with_([null, null], [0, 1]), true);
+    assert.equal(with_([75, 75], [1, 1], [0, 1]), undefined);
+    assert.equal(with_([96, 75], [0, 1]), true);
+    const others = of('ZeroPadding2D', { name: 'zero_padding2d', padding: [[3, 3], [3, 3]] });
+    assert.equal(input([of('InputLayer', { batch_shape: [null, 96, 96, 3] }), others, stem])?.padsAsEven, undefined);
+  });
+
+  const model = (...layers: readonly unknown[]): Buffer => legacyFile(JSON.stringify({ class_name: 'Functional', config: { layers } }));
+
+  it('refuses what is behind the network and would be passed over in silence', () => {
+    const behind = [of('Activation', {}), of('GlobalAveragePooling2D', {}), of('Dropout', {}), of('Dense', { name: 'predictions', activation: 'sigmoid' })];
+    const { metadata } = readKerasHdf5(model(stem, ...behind));
+    assert.equal(metadata.get('classifier.activation'), 'sigmoid');
+    for (const layer of ['GlobalMaxPooling2D', 'Lambda', 'UnitNormalization', 'Conv1D', 'Multiply']) {
+      assertFails(() => readKerasHdf5(model(stem, of(layer, {}), ...behind)), new RegExp(`the layer "${layer.toLowerCase()}" \\("${layer}"\\) behind the network`), 'ERR_UNSUPPORTED');
+    }
+  });
+
+  it('says the activation of the stem', () => {
+    const said = (...layers: readonly unknown[]): string | undefined => readKerasHdf5(model(...layers)).metadata.get('activation');
+    assert.equal(said(stem, of('Activation', { activation: 'silu' })), 'swish');
+    assert.equal(said(stem, of('BatchNormalization', {}), of('Activation', { activation: 'swish' })), 'swish');
+    assert.equal(said(stem, of('ReLU', { max_value: 6 })), 'relu6');
+    assert.equal(said(stem, of('ReLU', { max_value: null })), 'relu');
+    assert.equal(said(stem, of('DepthwiseConv2D', {}), of('Activation', { activation: 'relu' }), stem), undefined);
+  });
+
+  it('folds a norm before the classifier', () => {
+    const file = new Hdf5Writer();
+    const floats32 = (...values: readonly number[]): Buffer => Buffer.from(Float32Array.from(values).buffer);
+    const layerOf = (name: string, variables: Readonly<Record<string, readonly [shape: readonly number[], data: Buffer]>>): Entry => ({
+      name,
+      at: file.group(
+        [{ name, at: file.group(Object.entries(variables).map(([variable, [shape, data]]) => ({ name: variable, at: file.dataset(shape, data) }))) }],
+        [attribute('weight_names', Object.keys(variables).map((variable) => `${name}/${variable}`))],
+      ),
+    });
+    const entries = [
+      layerOf('batch_normalization', { gamma: [[2], floats32(2, 3)], beta: [[2], floats32(1, -1)], moving_mean: [[2], floats32(4, 5)], moving_variance: [[2], floats32(3, 0)] }),
+      layerOf('pred', { kernel: [[2, 1], floats32(10, 100)], bias: [[1], floats32(7)] }),
+      layerOf('top_bn', { gamma: [[2], floats32(1, 1)], moving_mean: [[2], floats32(0, 0)], moving_variance: [[2], floats32(1, 1)] }),
+    ];
+    const said = { class_name: 'Model', config: { layers: [{ class_name: 'BatchNormalization', config: { name: 'batch_normalization', epsilon: 1 } }] } };
+    const root = file.group([{ name: 'model_weights', at: file.group(entries, [attribute('layer_names', ['top_bn', 'batch_normalization', 'pred'])]) }], [attribute('model_config', [JSON.stringify(said)])]);
+    const { tensors } = readKerasHdf5(file.finish(root));
+    assert.deepEqual([...tensors.keys()], ['top_bn/gamma', 'top_bn/moving_mean', 'top_bn/moving_variance', 'predictions/kernel', 'predictions/bias']);
+    const doubles = (name: string): number[] => [...new Float64Array(new Uint8Array(tensors.get(name)?.bytes ?? []).buffer)];
+    // 2 (x - 4) / sqrt(3 + 1) + 1 and 3 (x - 5) / sqrt(0 + 1) - 1.
+    assert.deepEqual(doubles('predictions/kernel'), [10, 300]);
+    assert.deepEqual(doubles('predictions/bias'), [7 + 10 * (1 - 4) + 100 * (-1 - 15)]);
   });
 
   it('is bounded in depth and length', () => {
