@@ -28,9 +28,10 @@ constexpr auto kSpin = std::chrono::microseconds(60);
 // then the loop cannot end. With a busy process on the second of two cores this made two threads slower
 // than one (12.8 against 9.6 ms for B0). So after a wait that no item explains, the caller works alone:
 // first this long, twice as long each time it happens again, and like the first time after that many
-// loops without.
+// loops without. A wait that no scheduler makes means that the whole process stood still.
 constexpr auto kStall = std::chrono::microseconds(200);
-constexpr auto kAloneAtFirst = std::chrono::milliseconds(20), kAloneAtMost = std::chrono::milliseconds(640);
+constexpr auto kStoppedProcess = std::chrono::milliseconds(100);
+constexpr auto kAloneAtFirst = std::chrono::milliseconds(20), kAloneAtMost = std::chrono::milliseconds(160);
 constexpr int kLoopsToTrust = 10000;
 
 constexpr uint64_t kNoItem = 0x7fffffff;
@@ -104,7 +105,7 @@ void thread_pool::share(int count, item_fn fn, void* context) {
 
 // The wait for the others' last items should not be longer than a few of the caller's own.
 void thread_pool::judge_wait(clock::duration worked, int items, clock::duration waited) {
-  if (waited > kStall + 3 * worked / items) {
+  if (waited > kStall + 3 * worked / items && waited < kStoppedProcess) {
     alone_for_ = std::min<clock::duration>(std::max<clock::duration>(2 * alone_for_, kAloneAtFirst), kAloneAtMost);
     alone_until_ = clock::now() + alone_for_;
     good_loops_ = 0;
