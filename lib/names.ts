@@ -54,7 +54,7 @@ export function resolveName(name: string): ResolvedName {
     `Expected the name of an architecture but received ${describeValue(name)}.` +
       (suggestion === undefined ? '' : ` Did you mean '${suggestion}'?`) +
       ' Known: b0 to b8, l2, lite0 to lite4, edgetpu, v2, tinynet, mobilenetv2 and v3, mnasnet, fbnet-c and spnasnet with their ' +
-      "variants, also by timm's and torchvision's names; 'efficientnet-simd info --family' lists them",
+      "variants, also by timm's and torchvision's names; 'efficientnet-simd scale --family --no-measure' lists them",
   );
 }
 
