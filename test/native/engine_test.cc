@@ -146,9 +146,11 @@ void run_network(tester& t, const kernel_table& table, const random_network& r, 
 }
 
 long long sweep_networks(tester& t, const kernel_table& table) {
-  const int networks = t.reduced() ? 40 : 110;
+  // As many more as it takes to see every kind often enough.
+  const int least = t.reduced() ? 40 : 110, most = 400;
+  int networks = 0;
   coverage seen;
-  for (int seed = 0; seed < networks; ++seed)
+  for (int seed = 0; seed < least || (seed < most && !seen.complete(2)); ++seed, ++networks)
     for (padding pad : kPaddings) {
       random_source random(1000 + uint64_t(seed));
       const int stem = some_channels(random, table), features = some_channels(random, table);
@@ -161,7 +163,6 @@ long long sweep_networks(tester& t, const kernel_table& table) {
       run_network(t, table, r, seed, seed, random);
     }
   test_case c(t, table.isa, {{"networks", networks}});
-  if (t.reduced()) return 2LL * networks * kSizesPerNetwork + 1;  // a sample: what it holds is judged in full runs
   for (const auto& entry : seen.times) c.check(entry.second >= 2, ("too seldom: " + entry.first).c_str());
   c.check(seen.complete(2), "expected every kind of block to occur often enough");
   return 2LL * networks * kSizesPerNetwork + 1;
