@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a network costs: for each layer its shapes at a given input size, its parameters and its
-// multiply-accumulates. Arithmetic on the definition only; nothing is measured.
+// What a network costs and what its layers see: for each layer its shapes at a given input size, its
+// stride and receptive field, its parameters, multiply-accumulates and the bytes of its output.
+// Arithmetic on the definition only; nothing is measured.
 
 import { checkInteger, invalidArgument } from './check.js';
 import { embeddingSize, type Network } from './network.js';
@@ -13,25 +14,43 @@ export interface LayerDescription {
   readonly name: string;
   readonly input: FeatureShape;
   readonly output: FeatureShape;
+  /** Rows and columns of the input from one output to the next; 1 for dense layers. */
+  readonly stride: number;
+  /**
+   * Height and width, in pixels of the image, of what one output depends on through the convolutions;
+   * null for the layers behind a mean, which see the whole image. Borders do not make it smaller, and
+   * the gates of the excite layers do not make it larger. By the recurrence of Araujo, Norris and Sim
+   * (distill.pub, 2019, doi 10.23915/distill.00021): a kernel adds (kernel - 1) times all strides before it.
+   */
+  readonly receptiveField: number | null;
   /** As published counts do it: weights, biases, and scale and shift of a batch norm; no statistics. */
   readonly parameters: number;
   /** Multiply-accumulates of one image; pooling, activations and additions count nothing. */
   readonly macs: number;
+  /** Of the output of one image, as float32. */
+  readonly activationBytes: number;
 }
 
 export interface NetworkDescription {
   readonly name: string;
   readonly parameters: number;
   readonly macs: number;
+  /** Of all outputs together: what a pass writes where no layer is fused with the next. Here most are. */
+  readonly activationBytes: number;
+  /** Of the last map, in pixels of the image; it may be larger than the image. */
+  readonly receptiveField: number;
   /** The input size that the shapes and MACs are for. */
   readonly height: number;
   readonly width: number;
   readonly layers: readonly LayerDescription[];
 }
 
+const FLOAT_BYTES = 4;
+
 /**
- * Shapes, parameters and MACs per layer and in total, for one image of the given height and width
- * in pixels (the network's resolution unless given; width follows height).
+ * Shapes, strides, receptive fields, parameters, MACs and bytes of the activations per layer and in
+ * total, for one image of the given height and width in pixels, 1 to 65,536 (the network's resolution
+ * unless given; width follows height). Throws ERR_INVALID_ARGUMENT.
  *
  * @example describe(buildNetwork('b0')).parameters // 5288548
  */
@@ -43,17 +62,27 @@ export function describe(network: Network, height?: number, width?: number): Net
   const columns = checkInteger('width', width ?? rows, 1, 65_536);
   const layers: LayerDescription[] = [];
   let shape: FeatureShape = [network.stem.in, rows, columns];
+  /** Of one value of the current map, and the pixels of the image from it to the next. */
+  let [field, step] = [1, 1];
+  const add = (layer: Omit<LayerDescription, 'activationBytes'>): void => {
+    const [channels, height, width] = layer.output;
+    layers.push({ ...layer, activationBytes: FLOAT_BYTES * channels * height * width });
+  };
 
   // Both paddings give ceil(n / stride) for odd kernels.
   const convolution = (name: string, out: number, kernel: number, stride: number, groups: number): void => {
     const [channels, h, w] = shape;
     const output: FeatureShape = [out, Math.ceil(h / stride), Math.ceil(w / stride)];
     const weights = out * (channels / groups) * kernel * kernel;
-    layers.push({ name, input: shape, output, parameters: weights + 2 * out, macs: weights * output[1] * output[2] });
+    field += (kernel - 1) * step;
+    step *= stride;
+    const macs = weights * output[1] * output[2];
+    add({ name, input: shape, output, stride, receptiveField: field, parameters: weights + 2 * out, macs });
     shape = output;
   };
   const dense = (name: string, from: number, to: number): void => {
-    layers.push({ name, input: [from, 1, 1], output: [to, 1, 1], parameters: from * to + to, macs: from * to });
+    const parameters = from * to + to;
+    add({ name, input: [from, 1, 1], output: [to, 1, 1], stride: 1, receptiveField: null, parameters, macs: from * to });
   };
 
   convolution('stem', network.stem.out, network.stem.kernel, network.stem.stride, 1);
@@ -76,10 +105,13 @@ export function describe(network: Network, height?: number, width?: number): Net
   if (network.head.hidden > 0) dense('head.hidden', network.head.features, network.head.hidden);
   dense('head.classifier', embeddingSize(network.head), network.head.classes);
 
+  const total = (what: 'parameters' | 'macs' | 'activationBytes'): number => layers.reduce((sum, layer) => sum + layer[what], 0);
   return {
     name: network.name,
-    parameters: layers.reduce((sum, layer) => sum + layer.parameters, 0),
-    macs: layers.reduce((sum, layer) => sum + layer.macs, 0),
+    parameters: total('parameters'),
+    macs: total('macs'),
+    activationBytes: total('activationBytes'),
+    receptiveField: field,
     height: rows,
     width: columns,
     layers,

@@ -2,7 +2,6 @@
 // A network as one HTML page: where its work, its parameters and its memory are, and what its layers
 // see. Counted from the definition; nothing is measured.
 
-import { receptiveFields } from '../compound/receptive-field.js';
 import type { LayerDescription, NetworkDescription } from '../describe.js';
 import type { Network } from '../network.js';
 import {
@@ -42,7 +41,7 @@ export function networkReport(network: Network, description: NetworkDescription)
       ['MACs', formatSi(macs)],
       ['as float32', formatBytes(FLOAT_BYTES * parameters)],
       ['largest map', formatBytes(largestMap(layers))],
-      ['receptive field', `${receptiveFields(network).at(-1)?.field ?? 0} pixels`],
+      ['receptive field', `${formatCount(description.receptiveField)} pixels`],
     ],
     sections: [
       {
@@ -67,7 +66,7 @@ export function networkReport(network: Network, description: NetworkDescription)
               where the maps become smaller.`,
           ),
           titledFigure(
-            fieldChart(network),
+            fieldChart(description),
             html`How much of the picture one value depends on, through the convolutions. The excite layers, which see the
               mean of the whole picture, are left out.`,
           ),
@@ -111,10 +110,8 @@ function sharesChart(groups: readonly Group[], what: 'macs' | 'parameters', titl
   };
 }
 
-const bytesOf = ({ output: [channels, height, width] }: LayerDescription): number => FLOAT_BYTES * channels * height * width;
-
 function largestMap(layers: readonly LayerDescription[]): number {
-  return Math.max(...layers.map(bytesOf));
+  return Math.max(...layers.map(({ activationBytes }) => activationBytes));
 }
 
 /** Between the blocks, and at the widest place inside each. */
@@ -122,13 +119,13 @@ function mapsChart(layers: readonly LayerDescription[]): XyChart {
   const blocks = blocksOf(layers).filter(({ name }) => name !== 'head');
   const last = ({ layers: members }: Group): LayerDescription | undefined => members.at(-1);
   const widest = ({ layers: members }: Group): LayerDescription | undefined =>
-    members.reduce<LayerDescription | undefined>((a, b) => (a === undefined || bytesOf(b) > bytesOf(a) ? b : a), undefined);
+    members.reduce<LayerDescription | undefined>((a, b) => (a === undefined || b.activationBytes > a.activationBytes ? b : a), undefined);
   const points = (of: (group: Group) => LayerDescription | undefined): Point[] =>
     blocks.flatMap((group, i) => {
       const layer = of(group);
       return layer === undefined
         ? []
-        : [{ x: i, y: bytesOf(layer), title: `${layer.name}: ${layer.output.join(' x ')}, ${formatBytes(bytesOf(layer))}` }];
+        : [{ x: i, y: layer.activationBytes, title: `${layer.name}: ${layer.output.join(' x ')}, ${formatBytes(layer.activationBytes)}` }];
     });
   const firstAt = new Map<number, number>();
   blocks.forEach((group, i) => {
@@ -147,8 +144,10 @@ function mapsChart(layers: readonly LayerDescription[]): XyChart {
   };
 }
 
-function fieldChart(network: Network): XyChart {
-  const fields = receptiveFields(network);
+function fieldChart({ layers, height }: NetworkDescription): XyChart {
+  const ends = blocksOf(layers).flatMap(({ name, layers: members }) =>
+    name === 'head' ? [] : [{ name, field: members.at(-1)?.receptiveField ?? NaN }],
+  );
   return {
     title: 'Receptive field after each block',
     x: { title: 'block (0: the stem)', format: formatPlain, min: 0 },
@@ -157,24 +156,26 @@ function fieldChart(network: Network): XyChart {
       {
         name: 'receptive field',
         line: 'solid',
-        points: fields.map(({ name, field }, i) => ({ x: i, y: field, title: `${name}: ${field} pixels` })),
+        points: ends.map(({ name, field }, i) => ({ x: i, y: field, title: `${name}: ${field} pixels` })),
       },
     ],
-    rules: [{ y: network.resolution, label: 'the whole picture' }],
+    rules: [{ y: height, label: 'the whole picture' }],
   };
 }
 
 function layerTable(layers: readonly LayerDescription[]): ReturnType<typeof table> {
-  const right = (title: string): { readonly title: string; readonly align: 'right' } => ({ title, align: 'right' });
+  const titles = ['input', 'output', 'stride', 'receptive field', 'parameters', 'MACs', 'output in memory'];
   return table({
-    columns: [{ title: 'layer' }, right('input'), right('output'), right('parameters'), right('MACs'), right('output in memory')],
+    columns: [{ title: 'layer' }, ...titles.map((title) => ({ title, align: 'right' as const }))],
     rows: layers.map((layer) => [
       layer.name,
       layer.input.join(' × '),
       layer.output.join(' × '),
+      String(layer.stride),
+      layer.receptiveField === null ? 'all' : formatCount(layer.receptiveField),
       formatCount(layer.parameters),
       formatCount(layer.macs),
-      formatBytes(bytesOf(layer)),
+      formatBytes(layer.activationBytes),
     ]),
   });
 }

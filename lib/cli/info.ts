@@ -9,14 +9,15 @@ import { buildNetwork, type Network } from '../network.js';
 import { defaultModel, modelOptions, UsageError, type Command, type Option, type Values } from './command.js';
 import { formulaOptions, readScaled } from './formula-options.js';
 import { outputTarget } from '../output-file.js';
-import { formatCount, printable, type Terminal } from './terminal.js';
+import { bar, formatBytes, formatCount, printable, type Column, type Terminal } from './terminal.js';
 
+const BAR_WIDTH = 10;
 const modelOption: Option = { ...modelOptions['model'], help: 'architecture (default b0)' };
 
 export const info: Command = {
   name: 'info',
   operands: '',
-  summary: 'Show the layers of a network with their shapes, parameters and multiply-accumulates (MACs);\nwith --cpu, the instruction sets that this processor has and which one is chosen.',
+  summary: 'Show the layers of a network: shapes, strides, receptive fields, parameters, multiply-accumulates (MACs), activations;\nwith --cpu, the instruction sets that this processor has and which one is chosen.',
   options: {
     model: modelOption,
     phi: { value: 'X', help: 'the model scaled by so many steps of compound scaling' },
@@ -50,27 +51,45 @@ async function showNetwork(values: Values, terminal: Terminal): Promise<number> 
     const { networkReport } = await import('./info-report.js');
     await writeAtomic(target, Buffer.from(networkReport(network, description)));
   }
-  const { name, parameters, macs, layers } = description;
+  const { name, parameters, macs, activationBytes, receptiveField, layers } = description;
   const { resolution, width, depth } = network;
-  if (values.has('json')) terminal.json({ name, parameters, macs, resolution, width, depth, layers });
+  if (values.has('json')) terminal.json({ name, parameters, macs, activationBytes, receptiveField, resolution, width, depth, layers });
   else showLayers(network, description, terminal);
   if (target !== undefined && !values.has('json')) terminal.out(`\nreport: ${printable(target)}`);
   return 0;
 }
 
-function showLayers({ resolution, width, depth }: Network, { name, parameters, macs, layers }: NetworkDescription, terminal: Terminal): void {
+function showLayers({ resolution, width, depth }: Network, description: NetworkDescription, terminal: Terminal): void {
+  const { name, parameters, macs, activationBytes, receptiveField, layers } = description;
   terminal.out(
     `${terminal.bold(name)}  ${formatCount(parameters)} parameters, ${formatCount(macs)} MACs at ${resolution}x${resolution}, ` +
-      `width ${width}, depth ${depth}`,
+      `width ${formatFactor(width)}, depth ${formatFactor(depth)}`,
   );
+  terminal.out(`receptive field ${formatCount(receptiveField)} pixels, ${formatBytes(activationBytes)} of activations in all layers`);
   terminal.out('');
+  const right = (title: string, drop?: number): Column => ({ title, align: 'right', ...(drop === undefined ? {} : { drop }) });
+  const most = Math.max(...layers.map((layer) => layer.macs));
   const shape = ([channels, height, columns]: FeatureShape): string => `${channels} x ${height} x ${columns}`;
   terminal.table(
-    [{ title: 'layer' }, { title: 'input', align: 'right' }, { title: 'output', align: 'right' },
-      { title: 'parameters', align: 'right' }, { title: 'MACs', align: 'right' }],
-    layers.map((layer) =>
-      [layer.name, shape(layer.input), shape(layer.output), formatCount(layer.parameters), formatCount(layer.macs)]),
+    [{ title: 'layer' }, right('input', 5), right('output'), right('stride', 3), right('field', 2), right('parameters', 1), right('MACs'),
+      { title: '', drop: 4 }, right('activations', 6)],
+    layers.map((layer) => [
+      layer.name,
+      shape(layer.input),
+      shape(layer.output),
+      String(layer.stride),
+      layer.receptiveField === null ? 'all' : String(layer.receptiveField),
+      formatCount(layer.parameters),
+      formatCount(layer.macs),
+      bar(layer.macs / most, BAR_WIDTH),
+      formatBytes(layer.activationBytes),
+    ]),
   );
+}
+
+/** 1.0488088 as `1.049`: multipliers are not whole. */
+function formatFactor(factor: number): string {
+  return String(Number(factor.toFixed(3)));
 }
 
 function showProcessor({ brand, cores, caches, chosen, isas }: CpuReport, terminal: Terminal): void {

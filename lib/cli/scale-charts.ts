@@ -5,9 +5,10 @@
 import { constraintProduct } from '../compound/constraint.js';
 import type { FittedNetwork } from '../compound/fit-budget.js';
 import { publishedB0 } from '../compound/published.js';
-import { receptiveField } from '../compound/receptive-field.js';
 import { scaleBy, type ScaledNetwork } from '../compound/scale.js';
+import { describe } from '../describe.js';
 import type { DimensionRow, FamilyRow, MemberRow } from '../compound/study.js';
+import type { Network } from '../network.js';
 import { formatPlain, formatSi, type Axis, type BarChart, type Point, type Series, type XyChart } from '../report/index.js';
 import type { ScaleFindings } from './scale-findings.js';
 
@@ -244,9 +245,9 @@ export function dimensionGain(rows: readonly DimensionRow[]): BarChart {
 
 export function receptiveFieldChart(findings: ScaleFindings): XyChart {
   const { formula, family = [], dimensions = [] } = findings;
-  const at = (resolution: number, network: Parameters<typeof receptiveField>[0], label: string): Point => ({
+  const at = (resolution: number, network: Network, label: string): Point => ({
     x: resolution,
-    y: receptiveField(network),
+    y: describe(network).receptiveField,
     label,
   });
   const [low, high] = span(findings).map(Math.trunc);

@@ -10,6 +10,8 @@ export type Stream = Writable & { readonly isTTY?: boolean; readonly columns?: n
 export interface Column {
   readonly title: string;
   readonly align?: 'left' | 'right';
+  /** Left out where a terminal is too narrow for all, the highest first; never unless given. */
+  readonly drop?: number;
 }
 
 const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
@@ -50,20 +52,40 @@ export class Terminal {
     return this.#colour ? `\u001b[2m${text}\u001b[22m` : text;
   }
 
+  /** Characters in a line of standard output where it is a terminal that tells; 10 at least. */
+  get columns(): number | undefined {
+    return this.#stdout.isTTY === true && this.#stdout.columns ? Math.max(10, this.#stdout.columns) : undefined;
+  }
+
   /** Rows under titles, columns two spaces apart, without trailing spaces. */
   table(columns: readonly Column[], rows: readonly (readonly string[])[]): void {
     const widths = columns.map(({ title }, c) => Math.max(title.length, ...rows.map((row) => (row[c] ?? '').length)));
+    const kept = new Set(keptColumns(columns, widths, this.columns ?? Infinity));
     const line = (cells: readonly string[]): string =>
       columns
-        .map(({ align }, c) => {
+        .flatMap(({ align }, c) => {
+          if (!kept.has(c)) return [];
           const cell = cells[c] ?? '';
-          return align === 'right' ? cell.padStart(widths[c] ?? 0) : cell.padEnd(widths[c] ?? 0);
+          return [align === 'right' ? cell.padStart(widths[c] ?? 0) : cell.padEnd(widths[c] ?? 0)];
         })
         .join('  ')
         .trimEnd();
     this.out(this.bold(line(columns.map(({ title }) => title))));
     for (const row of rows) this.out(line(row));
   }
+}
+
+/** Places of the columns that fit, without those to be left out first. */
+function keptColumns(columns: readonly Column[], widths: readonly number[], room: number): readonly number[] {
+  const kept = columns.map((_, c) => c);
+  const needed = (): number => kept.reduce((sum, c) => sum + (widths[c] ?? 0) + 2, -2);
+  const droppable = columns.flatMap(({ drop }, c) => (drop === undefined ? [] : [{ drop, c }])).sort((a, b) => a.drop - b.drop);
+  while (needed() > room) {
+    const last = droppable.pop();
+    if (last === undefined) break;
+    kept.splice(kept.indexOf(last.c), 1);
+  }
+  return kept;
 }
 
 /** A bar of at most `width` characters for a share of 0 to 1, in steps of an eighth of a character. */
