@@ -133,7 +133,7 @@ export function buildNetwork(source: string | Architecture, options?: NetworkOpt
     head: {
       kind: 'head',
       in: blocks[blocks.length - 1]?.out ?? stem,
-      features: headChannels(base, width),
+      features: headChannels(architecture),
       hidden: base.hidden ?? 0,
       classes: classes === undefined ? (named?.published?.recipe.classes ?? 1000) : checkInteger('classes', classes, 1, 1_000_000),
       activation,
@@ -148,7 +148,8 @@ export function stemChannels({ base, width }: Architecture): number {
   return base.fixedStem === true ? base.stem : roundChannels(base.stem, width, base.rounding);
 }
 
-function headChannels({ head, headScaling = 'scaled', rounding }: BaseNetwork, width: number): number {
+/** Outputs of the last convolution. */
+export function headChannels({ base: { head, headScaling = 'scaled', rounding }, width }: Architecture): number {
   if (headScaling === 'fixed') return head;
   const scaled = roundChannels(head, width, rounding);
   return headScaling === 'widened' ? Math.max(head, scaled) : scaled;

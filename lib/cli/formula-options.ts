@@ -11,6 +11,7 @@ export const formulaOptions: Readonly<Record<string, Option>> = {
   gamma: { value: 'X', help: `resolution grows as gamma^phi (default ${paperCoefficients.gamma})` },
   divisor: { value: 'N', help: 'channels are multiples of N (default 8)' },
   'depth-rounding': { value: 'NAME', help: 'layers to the nearest (default), or up in each stage as published' },
+  'fixed-ends': { help: 'leave stem, last convolution, first and last stage as in the base, as Lite does' },
   strict: { help: 'coefficients whose alpha * beta^2 * gamma^2 is not about 2 are an error' },
 };
 
@@ -23,6 +24,7 @@ export function readFormula(values: Values, base: string | undefined): Formula {
     gamma: values.number('gamma'),
     divisor: values.count('divisor', 512),
     depthRounding: values.choice('depth-rounding', ['nearest', 'up']),
+    fixedEnds: values.has('fixed-ends') ? true : undefined,
     strict: values.has('strict'),
   });
 }

@@ -17,7 +17,7 @@ const modelOption: Option = { ...modelOptions['model'], help: 'architecture (def
 export const info: Command = {
   name: 'info',
   operands: '',
-  summary: 'Show the layers of a network: shapes, strides, receptive fields, parameters, multiply-accumulates (MACs), activations;\nwith --cpu, the instruction sets that this processor has and which one is chosen.',
+  summary: 'Show the layers of a network: shapes, strides, receptive fields (field), parameters,\nmultiply-accumulates (MACs) and the bytes of their outputs;\nwith --cpu, the instruction sets that this processor has and which one is chosen.',
   options: {
     model: modelOption,
     phi: { value: 'X', help: 'the model scaled by so many steps of compound scaling' },

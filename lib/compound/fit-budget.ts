@@ -11,7 +11,7 @@ import { buildNetwork, type Network } from '../network.js';
 import { coefficients } from '../scaling.js';
 import { fit, type Fit, type Trial as FitTrial } from './fit.js';
 import { machineMeter, type Effort, type Measured, type Meter } from './meter.js';
-import { checkFormula, phiRange, scaleBy, type Formula, type ScaledNetwork, type ScaleOptions } from './scale.js';
+import { checkFormula, phiRange, scaleBy, scaleOptionNames, type Formula, type ScaledNetwork, type ScaleOptions } from './scale.js';
 
 /** What a budget limits. Milliseconds are the median for one image, memory is packed weights and activations in bytes. */
 export type BudgetKind = 'milliseconds' | 'macs' | 'parameters' | 'memory';
@@ -84,19 +84,7 @@ const known: readonly (keyof FitBudgetOptions)[] = [
   'isa',
   'signal',
   'onProgress',
-  'alpha',
-  'beta',
-  'gamma',
-  'base',
-  'resolution',
-  'divisor',
-  'depthRounding',
-  'resolutionStep',
-  'strict',
-  'tolerance',
-  'padding',
-  'batchNormEpsilon',
-  'classes',
+  ...scaleOptionNames,
 ];
 const ISAS: readonly Isa[] = ['scalar', 'avx2', 'avx512', 'neon'];
 

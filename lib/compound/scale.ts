@@ -9,8 +9,8 @@ import { checkBoolean, checkFinite, checkInteger, checkOneOf, checkOptions, inva
 import { describe } from '../describe.js';
 import { EfficientNetError } from '../errors.js';
 import { resolveName } from '../names.js';
-import { buildNetwork, type Network, type Padding } from '../network.js';
-import { roundRepeats } from '../scaling.js';
+import { buildNetwork, headChannels, stemChannels, type Network, type Padding } from '../network.js';
+import { roundChannels, roundRepeats } from '../scaling.js';
 import {
   checkCoefficients,
   checkConstraint,
@@ -35,8 +35,14 @@ export interface ScaleOptions {
   readonly divisor?: number | undefined;
   /** Layers to the nearest whole number in all ('nearest', the default), or stage by stage upwards ('up'). */
   readonly depthRounding?: DepthRounding | undefined;
-  /** The resolution is rounded to the nearest multiple of this many pixels; 1 unless given. */
+  /** The resolution is rounded to the nearest multiple of this many pixels, 1 to 512; 1 unless given. */
   readonly resolutionStep?: number | undefined;
+  /**
+   * Whether phi leaves the ends of the network as they are in the base: the channels of the stem and of
+   * the last convolution, and the layers of the first and of the last stage. What the base says unless
+   * given: true for EfficientNet-Lite, whose ends would not fit small devices, false for B0 and EdgeTPU.
+   */
+  readonly fixedEnds?: boolean | undefined;
   /** Coefficients that break the paper's condition are an error in place of a warning. */
   readonly strict?: boolean | undefined;
   /** How far alpha * beta^2 * gamma^2 may be from 2; 0.1 unless given. */
@@ -81,7 +87,8 @@ export const scaleLimits = {
 /** What buildNetwork takes; long before it all channels are the fewest that there can be. */
 const SMALLEST_WIDTH = 0.01;
 
-const known: readonly (keyof ScaleOptions)[] = [
+/** The options, for those that take them and more. */
+export const scaleOptionNames: readonly (keyof ScaleOptions)[] = [
   'alpha',
   'beta',
   'gamma',
@@ -90,6 +97,7 @@ const known: readonly (keyof ScaleOptions)[] = [
   'divisor',
   'depthRounding',
   'resolutionStep',
+  'fixedEnds',
   'strict',
   'tolerance',
   'padding',
@@ -102,6 +110,8 @@ export interface Formula extends CompoundCoefficients {
   readonly base: Architecture;
   readonly depthRounding: DepthRounding;
   readonly resolutionStep: number;
+  /** Undefined: as the base says. */
+  readonly fixedEnds: boolean | undefined;
   readonly warnings: readonly string[];
   readonly conventions: { readonly padding?: Padding; readonly batchNormEpsilon?: number; readonly classes?: number };
 }
@@ -131,7 +141,7 @@ export function scale(phi: number, options?: ScaleOptions): ScaledNetwork {
 
 /** The checks of `scale`, without the warning on the process. */
 export function checkFormula(options?: ScaleOptions): Formula {
-  const given = checkOptions<ScaleOptions>('the scale options', options, known);
+  const given = checkOptions<ScaleOptions>('the scale options', options, scaleOptionNames);
   const coefficients = checkCoefficients({
     alpha: given.alpha ?? paperCoefficients.alpha,
     beta: given.beta ?? paperCoefficients.beta,
@@ -147,6 +157,7 @@ export function checkFormula(options?: ScaleOptions): Formula {
     base: { ...withDivisor(base, given.divisor), resolution },
     depthRounding: checkOneOf('depthRounding', given.depthRounding ?? 'nearest', ['nearest', 'up']),
     resolutionStep: checkInteger('resolutionStep', given.resolutionStep ?? 1, 1, 512),
+    fixedEnds: given.fixedEnds === undefined ? undefined : checkBoolean('fixedEnds', given.fixedEnds),
     warnings: checkConstraint(coefficients, { tolerance }, strict),
     conventions: {
       ...(padding === undefined ? {} : { padding }),
@@ -220,26 +231,41 @@ function architectureAt(phi: number, formula: Formula, resolution?: number): Arc
   const { base, resolutionStep } = formula;
   const { width, pixels } = multipliers(phi, formula);
   const repeats = repeatsAt(phi, formula);
+  const stages = base.base.stages.map((stage, i) => ({ ...stage, repeats: repeats[i] ?? 1 }));
   return {
     ...base,
     name: phi === 0 && resolution === undefined ? base.name : `${base.name}, phi ${phi}`,
-    base: { ...base.base, stages: base.base.stages.map((stage, i) => ({ ...stage, repeats: repeats[i] ?? 1 })) },
+    base: { ...base.base, ...endsAt(phi, formula), stages },
     width,
     depth: 1,
     resolution: resolution ?? roundResolution(pixels, resolutionStep),
   };
 }
 
+/** Stem and last convolution where the formula decides about them, else nothing: then the base's own rule does. */
+function endsAt(phi: number, { base, beta, fixedEnds }: Formula): Partial<Pick<BaseNetwork, 'stem' | 'fixedStem' | 'head' | 'headScaling'>> {
+  if (fixedEnds === undefined) return {};
+  const { rounding } = base.base;
+  const at = (channels: number): number => (fixedEnds ? channels : roundChannels(channels, Number((beta ** phi).toPrecision(12)), rounding));
+  // What the base holds grows from what it is there; the rest grows with the base's own width.
+  return {
+    ...(fixedEnds || base.base.fixedStem === true ? { stem: at(stemChannels(base)), fixedStem: true } : {}),
+    ...(fixedEnds || base.base.headScaling === 'fixed' ? { head: at(headChannels(base)), headScaling: 'fixed' } : {}),
+  };
+}
+
 /** Layers of each row of the base's table. */
-function repeatsAt(phi: number, { base, alpha, depthRounding }: Formula): readonly number[] {
-  const { stages, rounding, fixedEnds } = base.base;
-  const scales = stages.map((_, i) => !(fixedEnds === true && (i === 0 || i === stages.length - 1)));
+function repeatsAt(phi: number, { base, alpha, depthRounding, fixedEnds }: Formula): readonly number[] {
+  const { stages, rounding } = base.base;
+  const isEnd = (i: number): boolean => i === 0 || i === stages.length - 1;
+  const held = base.base.fixedEnds === true;
+  const scales = stages.map((_, i) => !((fixedEnds ?? held) && isEnd(i)));
   const grown = Number((alpha ** phi).toPrecision(12));
   // The base's own layers first, by its own rule, so that phi = 0 is the base itself.
-  const own = stages.map(({ repeats }, i) => (scales[i] === true ? roundRepeats(repeats, base.depth, rounding?.depth) : repeats));
+  const own = stages.map(({ repeats }, i) => (held && isEnd(i) ? repeats : roundRepeats(repeats, base.depth, rounding?.depth)));
   if (depthRounding === 'up') {
-    const depth = Number((base.depth * grown).toPrecision(12));
-    return stages.map(({ repeats }, i) => (scales[i] === true ? Math.max(1, roundRepeats(repeats, depth, 'up')) : repeats));
+    const depth = (i: number): number => (held && isEnd(i) ? grown : Number((base.depth * grown).toPrecision(12)));
+    return stages.map(({ repeats }, i) => (scales[i] === true ? Math.max(1, roundRepeats(repeats, depth(i), 'up')) : (own[i] ?? 1)));
   }
   const shared = shareLayers(
     own.filter((_, i) => scales[i]),

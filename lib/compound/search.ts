@@ -14,7 +14,7 @@ import {
 import { gridPoints, type Grid } from './grid.js';
 import { defaultScore, readEvaluation, type Evaluation } from './objective.js';
 import { paretoFront, type Goal } from './pareto.js';
-import { checkFormula, scaleBy, type ScaledNetwork, type ScaleOptions } from './scale.js';
+import { checkFormula, scaleBy, scaleOptionNames, type ScaledNetwork, type ScaleOptions } from './scale.js';
 
 /** One point of the grid, as plain data that JSON keeps. */
 export interface SearchPoint extends CompoundCoefficients {
@@ -56,7 +56,7 @@ export interface SearchResult {
   readonly warnings: readonly string[];
 }
 
-export interface SearchOptions extends Omit<ScaleOptions, 'alpha' | 'beta' | 'gamma' | 'strict' | 'tolerance'> {
+export interface SearchOptions extends Pick<ScaleOptions, SharedOption> {
   /**
    * Measures one network: a number of which more is better (see `goal`), or several by name. The
    * signal is aborted when the search is, or when the time is over.
@@ -105,6 +105,11 @@ export class SearchError extends EfficientNetError {
   }
 }
 
+/** Of those of scale, what the grid, the constraint and this search's own options do not decide. */
+type SharedOption = Exclude<keyof ScaleOptions, 'alpha' | 'beta' | 'gamma' | 'strict' | 'tolerance'>;
+const sharedOptions = scaleOptionNames.filter(
+  (name): name is SharedOption => !['alpha', 'beta', 'gamma', 'strict', 'tolerance'].includes(name),
+);
 const known: readonly (keyof SearchOptions)[] = [
   'evaluate',
   'phi',
@@ -118,14 +123,7 @@ const known: readonly (keyof SearchOptions)[] = [
   'onProgress',
   'resume',
   'strict',
-  'base',
-  'resolution',
-  'divisor',
-  'depthRounding',
-  'resolutionStep',
-  'padding',
-  'batchNormEpsilon',
-  'classes',
+  ...sharedOptions,
 ];
 const LONGEST_TIMER = 2 ** 31 - 1;
 /** Each point's network is built before the first is evaluated. */
@@ -173,12 +171,12 @@ class Search {
     this.#evaluate = given.evaluate;
     this.#concurrency = checkInteger('concurrency', given.concurrency ?? 1, 1, 1024);
     this.#timeout = given.timeout === undefined ? undefined : checkInteger('timeout', given.timeout, 1, LONGEST_TIMER);
-    const { phi = 1, base, resolution, divisor, depthRounding, resolutionStep, padding, batchNormEpsilon, classes } = given;
+    const { phi = 1 } = given;
     const constraint = checkConstraintOptions(given.constraint);
     const all = gridPoints(given.grid);
     const meeting = all.filter((point) => constraintWarnings(point, constraint).length === 0);
     this.#warnings = this.#judgeGrid(all, meeting.length, constraint);
-    const shared = { base, resolution, divisor, depthRounding, resolutionStep, padding, batchNormEpsilon, classes };
+    const shared: ScaleOptions = Object.fromEntries(sharedOptions.map((name) => [name, given[name]]));
     const chosen = meeting.length > 0 ? meeting : all;
     if (chosen.length > MOST_EVALUATIONS) {
       throw new EfficientNetError(

@@ -29,9 +29,9 @@ function capture(isTTY: boolean, columns = 80): Captured {
   return stream;
 }
 
-async function call(args: readonly string[], { tty = false, env = {} }: { tty?: boolean; env?: NodeJS.ProcessEnv } = {}) {
-  const out = capture(tty);
-  const err = capture(tty);
+async function call(args: readonly string[], { tty = false, columns = 80, env = {} }: { tty?: boolean; columns?: number; env?: NodeJS.ProcessEnv } = {}) {
+  const out = capture(tty, columns);
+  const err = capture(tty, columns);
   const status = await runCommandLine(args, new Terminal(out, err, env));
   return { status, out: out.text, err: err.text };
 }
@@ -105,7 +105,7 @@ describe('cli, info and models', () => {
     const { status, out, err } = await call(['info', '--model', 'tf_efficientnet_b0', '--json']);
     assert.equal(status, 0, err);
     const value = JSON.parse(out) as Record<string, unknown>;
-    assert.deepEqual(Object.keys(value), ['name', 'parameters', 'macs', 'resolution', 'width', 'depth', 'layers']);
+    assert.deepEqual(Object.keys(value), ['name', 'parameters', 'macs', 'activationBytes', 'receptiveField', 'resolution', 'width', 'depth', 'layers']);
     assert.equal(value['name'], 'b0');
     assert.equal(value['parameters'], 5_288_548);
     assert.equal(value['resolution'], 224);
@@ -115,8 +115,22 @@ describe('cli, info and models', () => {
   it('gives a network as a table', async () => {
     const { out } = await call(['info']);
     assert.match(out, /^b0 {2}5,288,548 parameters, [\d,]+ MACs at 224x224/);
-    assert.match(out, /\nblocks\.0\.depthwise +32 x 112 x 112 +32 x 112 x 112 +352 +[\d,]+\n/);
+    assert.match(out, /\nreceptive field 851 pixels, 27\.0 MB of activations in all layers\n/);
+    assert.match(out, /\nblocks\.0\.depthwise +32 x 112 x 112 +32 x 112 x 112 +1 +7 +352 +3,612,672 +█▊ +1\.6 MB\n/);
     assert.ok(!/ \n/.test(out), 'trailing spaces');
+  });
+
+  it('leaves out columns rather than break lines in a narrow terminal', async () => {
+    for (const [columns, titles] of [
+      [60, 'layer output parameters MACs'],
+      [100, 'layer output stride field parameters MACs'],
+      [200, 'layer input output stride field parameters MACs activations'],
+    ] as const) {
+      const { out } = await call(['info'], { tty: true, columns, env: { NO_COLOR: '1' } });
+      const table = out.split('\n').slice(3);
+      assert.ok(table.every((line) => line.length <= columns), out);
+      assert.equal(table[0]?.trim().split(/ +/).join(' '), titles);
+    }
   });
 
   it('lists the catalogue as JSON and as a table', async () => {

@@ -11,6 +11,7 @@ import {
   EfficientNetError,
   scale,
   scaleLimits,
+  type Network,
   type ScaleOptions,
 } from '../../lib/index.js';
 import { constraintWarnings, paperCoefficients } from '../../lib/compound/constraint.js';
@@ -105,12 +106,48 @@ describe('scale', () => {
     assert.equal(scale(1, { divisor: 1 }).network.stem.out, 35);
   });
 
+  const layersOf = (blocks: readonly { readonly stage: number }[]): number[] =>
+    b0Layers.map((_, stage) => blocks.filter((block) => block.stage === stage).length);
+
   it('leaves the ends alone where the base says so', () => {
     const base = { ...architectures.b0.base, fixedEnds: true as const };
-    const counts = (blocks: readonly { readonly stage: number }[]): number[] =>
-      b0Layers.map((_, stage) => blocks.filter((block) => block.stage === stage).length);
-    assert.deepEqual(counts(scale(3.5, { base }).network.blocks), [1, 4, 4, 6, 6, 7, 1]);
-    assert.deepEqual(counts(scale(3.5, { base, depthRounding: 'up' }).network.blocks), [1, 4, 4, 6, 6, 8, 1]);
+    assert.deepEqual(layersOf(scale(3.5, { base }).network.blocks), [1, 4, 4, 6, 6, 7, 1]);
+    assert.deepEqual(layersOf(scale(3.5, { base, depthRounding: 'up' }).network.blocks), [1, 4, 4, 6, 6, 8, 1]);
+  });
+
+  it('holds the ends of any base where it is told to, and of EfficientNet-Lite unless told not to', () => {
+    const ends = ({ network }: { readonly network: Network }): unknown[] => [
+      network.stem.out,
+      network.head.features,
+      ...layersOf(network.blocks),
+    ];
+    // Lite4 is Lite0 with 1.4 of the width and 1.8 of the depth, its ends held.
+    const lite4 = [32, 1280, 1, 4, 4, 6, 6, 8, 1];
+    const steps = { alpha: 1.8, beta: 1.4, gamma: 300 / 224, depthRounding: 'up', tolerance: 10 } as const;
+    assert.deepEqual(ends({ network: buildNetwork('lite4') }), lite4);
+    assert.deepEqual(ends(scale(1, { base: 'lite0', ...steps })), lite4);
+    assert.deepEqual(scale(1, { base: 'lite0', ...steps }).network.blocks, buildNetwork('lite4').blocks);
+    assert.deepEqual(ends(scale(1, { ...steps, fixedEnds: true })), lite4);
+    // Not held, they are those of B4.
+    const b4 = [48, 1792, 2, 4, 4, 6, 6, 8, 2];
+    assert.deepEqual(ends({ network: buildNetwork('b4') }), b4);
+    assert.deepEqual(ends(scale(1, steps)), b4);
+    assert.deepEqual(ends(scale(1, { base: 'lite0', ...steps, fixedEnds: false })), b4);
+    // The ends of a base that is already scaled are those that it has; EdgeTPU's are not held by themselves.
+    assert.deepEqual(ends(scale(2, { base: 'b2', fixedEnds: true })).slice(0, 3), [32, 1408, 2]);
+    const edge = buildNetwork('edgetpu-s');
+    assert.ok(scale(2, { base: 'edgetpu-s' }).network.stem.out > edge.stem.out);
+    assert.equal(scale(2, { base: 'edgetpu-s', fixedEnds: true }).network.stem.out, edge.stem.out);
+  });
+
+  it('is the base at phi 0, whatever is said about the ends', () => {
+    for (const base of Object.keys(architectures)) {
+      for (const fixedEnds of [true, false]) {
+        const { network } = scale(0, { base, fixedEnds });
+        const { stem, blocks, head } = buildNetwork(base);
+        assert.deepEqual([network.stem, network.blocks, network.head], [stem, blocks, head], `${base}, ${fixedEnds}`);
+      }
+    }
   });
 
   it('takes the conventions of a checkpoint', () => {
@@ -147,6 +184,7 @@ describe('scale', () => {
     ['a broken condition, strictly', 1, { alpha: 1.5, strict: true }, 'ERR_INVALID_ARGUMENT', '2.400', 'within 0.1'],
     ['a shrinking dimension, strictly', 1, { gamma: 0.9, strict: true }, 'ERR_INVALID_ARGUMENT', 'gamma is 0.9', 'at least 1'],
     ['a coefficient that is no number', 1, { alpha: NaN }, 'ERR_INVALID_ARGUMENT', 'alpha', 'NaN'],
+    ['fixed ends that are neither', 1, { fixedEnds: 'yes' }, 'ERR_INVALID_ARGUMENT', 'fixedEnds', 'the string "yes"'],
     ['a negative coefficient', 1, { beta: -1 }, 'ERR_INVALID_ARGUMENT', 'beta'],
     ['an unknown base', 1, { base: 'b9' }, 'ERR_UNKNOWN_ARCHITECTURE', "Did you mean 'b0'?"],
     ['no base', 1, { base: 7 }, 'ERR_INVALID_ARGUMENT', 'for base', '7'],

@@ -3,6 +3,9 @@
 // about names and options that do not exist. Whole-family figures are in architectures.test.ts.
 
 import { strict as assert } from 'node:assert';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import type { Architecture } from '../../lib/architecture.js';
 import { architectures } from '../../lib/architectures.js';
 import { checkOneOf, describeValue, editDistance, nearest } from '../../lib/check.js';
@@ -172,21 +175,82 @@ describe('describe', () => {
   it('gives shapes, parameters and MACs of single layers at any size', () => {
     const cost = describeNetwork(buildNetwork('b0'), 225, 289);
     assert.deepEqual(cost.layers[0], {
-      name: 'stem', input: [3, 225, 289], output: [32, 113, 145], parameters: 864 + 64, macs: 864 * 113 * 145,
+      name: 'stem', input: [3, 225, 289], output: [32, 113, 145], stride: 2, receptiveField: 3,
+      parameters: 864 + 64, macs: 864 * 113 * 145, activationBytes: 4 * 32 * 113 * 145,
     });
     assert.deepEqual(cost.layers.find((layer) => layer.name === 'blocks.1.depthwise'), {
-      name: 'blocks.1.depthwise', input: [96, 113, 145], output: [96, 57, 73], parameters: 864 + 192, macs: 864 * 57 * 73,
+      name: 'blocks.1.depthwise', input: [96, 113, 145], output: [96, 57, 73], stride: 2, receptiveField: 11,
+      parameters: 864 + 192, macs: 864 * 57 * 73, activationBytes: 4 * 96 * 57 * 73,
     });
     assert.deepEqual(cost.layers.at(-1), {
-      name: 'head.classifier', input: [1280, 1, 1], output: [1000, 1, 1], parameters: 1281000, macs: 1280000,
+      name: 'head.classifier', input: [1280, 1, 1], output: [1000, 1, 1], stride: 1, receptiveField: null,
+      parameters: 1281000, macs: 1280000, activationBytes: 4000,
     });
     assert.equal(cost.layers.length, 1 + 15 + 4 * 16 + 2);
+  });
+
+  it('adds up its layers', () => {
+    const cost = describeNetwork(buildNetwork('v2-b0'), 97, 65);
+    for (const what of ['parameters', 'macs', 'activationBytes'] as const)
+      assert.equal(cost[what], cost.layers.reduce((sum, layer) => sum + layer[what], 0));
+    assert.equal(cost.receptiveField, cost.layers.at(-2)?.receptiveField);
+  });
+
+  it('has the receptive fields of b0 as counted by hand', () => {
+    // (kernel - 1) times the strides before it: stem 2, then stage by stage 2*2; 2*2 + 2*4; 4*4 + 4*8;
+    // 2*8 + 2*2*16; 3*4*16; 4*16 + 3*4*32; 2*32.
+    const byStage = [3, 7, 19, 67, 147, 339, 787, 851];
+    const network = buildNetwork('b0');
+    const { layers } = describeNetwork(network);
+    const field = (name: string): number | null | undefined => layers.find((layer) => layer.name === name)?.receptiveField;
+    const last = [0, 1, 2, 3, 4, 5, 6].map((stage) => network.blocks.findLastIndex((block) => block.stage === stage));
+    assert.deepEqual([field('stem'), ...last.map((block) => field(`blocks.${block}.project`))], byStage);
+    assert.equal(field('head.conv'), 851);
+    assert.equal(field('blocks.3.excite'), null);
+  });
+
+  it('has the receptive field of MobileNetV1 as published', () => {
+    // 315 in the table of Araujo, Norris and Sim (distill.pub, 2019). One kernel and stride for each of its
+    // depthwise layers; what else a block of ours has is 1x1.
+    const stage = (stride: 1 | 2, repeats = 1) => ({ kernel: 3, stride, expand: 1, out: 16, repeats }) as const;
+    const stages = [stage(1), stage(2), stage(1), stage(2), stage(1), stage(2), stage(1, 5), stage(2), stage(1)];
+    const base = { stem: 16, stages, head: 64, squeezeRatio: 0 };
+    const network = buildNetwork({ name: 'mobilenet-v1', base, width: 1, depth: 1, resolution: 224 });
+    assert.equal(describeNetwork(network).receptiveField, 315);
   });
 
   it('refuses a size that is not one', () => {
     assertFails(() => describeNetwork(buildNetwork('b0'), 0), 'ERR_INVALID_ARGUMENT', /height but received 0/);
     assertFails(() => describeNetwork(buildNetwork('b0'), 224, 2.5), 'ERR_INVALID_ARGUMENT', /width but received 2.5/);
   });
+});
+
+interface GoldenLayers {
+  readonly network: string;
+  readonly height: number;
+  readonly width: number;
+  /** Channels, height, width, stride, receptive field: null behind a mean, 0 where it was not looked at. */
+  readonly layers: readonly (readonly [number, number, number, number, number | null])[];
+}
+
+describe('describe, against torchvision', () => {
+  const golden = JSON.parse(readFileSync(join(__dirname, '..', '..', '..', 'test', 'golden', 'layers.json'), 'utf8')) as readonly GoldenLayers[];
+  for (const { network, height, width, layers } of golden) {
+    it(`${network} at ${height}x${width}: outputs, strides and receptive fields of ${layers.length} layers`, () => {
+      const ours = describeNetwork(buildNetwork(network), height, width);
+      assert.equal(ours.layers.length, layers.length);
+      let fields = 0;
+      layers.forEach(([channels, rows, columns, stride, field], i) => {
+        const layer = ours.layers[i];
+        const found = [layer?.output, layer?.stride, layer?.activationBytes];
+        assert.deepEqual(found, [[channels, rows, columns], stride, 4 * channels * rows * columns], layer?.name);
+        if (field === 0) return;
+        assert.equal(layer?.receptiveField, field, layer?.name);
+        if (field !== null) fields++;
+      });
+      assert.ok(fields > 10);
+    });
+  }
 });
 
 describe('check', () => {
