@@ -160,6 +160,7 @@ describe('a racer', () => {
 describe('files of a race', () => {
   it('hold the same weights in every form, and go away', async () => {
     const weighted = await weightsFor('b0', { random: true });
+    const listeners = process.listenerCount('exit');
     const photo = join(__dirname, '../../../test/images/chelsea.png');
     const { files, remove } = await writeRaceFiles(weighted, { height: 32, width: 40, batch: 2, photo });
     try {
@@ -178,6 +179,7 @@ describe('files of a race', () => {
       remove();
     }
     assert.ok(!existsSync(files.network));
+    assert.equal(process.listenerCount('exit'), listeners); // many races in one process
   });
 
   it('take a checkpoint and a graph as they are', async () => {

@@ -32,8 +32,12 @@ export interface RaceFiles {
 
 export async function writeRaceFiles({ weights, origin, recipe }: Weighted, options: FileOptions): Promise<RaceFiles> {
   const folder = mkdtempSync(join(tmpdir(), 'efficientnet-simd-race-'));
-  const remove = (): void => rmSync(folder, { recursive: true, force: true });
-  process.once('exit', remove);
+  const discard = (): void => rmSync(folder, { recursive: true, force: true });
+  process.once('exit', discard);
+  const remove = (): void => {
+    process.off('exit', discard);
+    discard();
+  };
   try {
     const { network } = weights;
     const at = (name: string): string => join(folder, name);
