@@ -4,7 +4,7 @@
 // repeats it and makes the table of bench/results. Not a test: nothing fails when it is slow.
 //
 //   npm install --no-save --ignore-scripts onnxruntime-node
-//   node dist/bench/race.js [--only NAME,...] [--rounds 15] [--seconds 0.3] [--markdown FILE] [--json FILE]
+//   node dist/bench/race.js [--only NAME,...] [--rounds N] [--seconds 0.1] [--markdown FILE] [--json FILE]
 //
 // --peers NAME,... races more than onnxruntime-node (see `efficientnet-simd bench --help`), --python
 // names the interpreter for those in Python, --list shows the figures' names.
@@ -25,6 +25,8 @@ import { buildNetwork } from '../lib/network.js';
 
 interface Settings {
   readonly rounds: number;
+  /** Fewer rounds where they take longer. */
+  readonly limitSeconds: number | undefined;
   readonly seconds: number;
   readonly peers: readonly string[];
   readonly python: string;
@@ -35,6 +37,8 @@ interface Settings {
 /** What a figure turned out to be. */
 interface Outcome extends Verdict {
   readonly value: number;
+  /** In which the value would lie after many more rounds, with 95 % confidence. */
+  readonly interval?: readonly [low: number, high: number] | undefined;
   readonly details: unknown;
   /** Lines of the table of contestants, if it was a race. */
   readonly contestants?: readonly EntrantResult[];
@@ -84,6 +88,10 @@ const figures: readonly Figure[] = [
 /** 451x300 pixels, and not compressed with losses: every decoder gives the same. */
 const CHELSEA = join(__dirname, '..', '..', 'test', 'images', 'chelsea.png');
 
+/** Of each race, unless --rounds says how many; fewer where the time runs out, at least nine. */
+const DEFAULT_ROUNDS = 61;
+const MOST_SECONDS = 90;
+
 // ---- measuring ----------------------------------------------------------------------------------------
 
 /** Our time over onnxruntime-node's. */
@@ -96,8 +104,8 @@ function ratio(name: string, model: string, threads: number, must: number, aim: 
   };
 }
 
-function peersOptions({ rounds, seconds, peers, python }: Settings, given: Partial<PeersOptions>): PeersOptions {
-  return { model: 'b0', random: true, threads: 1, isa: '', rounds, turn: seconds, python, only: ['onnxruntime-node', ...peers], ...given };
+function peersOptions({ rounds, limitSeconds, seconds, peers, python }: Settings, given: Partial<PeersOptions>): PeersOptions {
+  return { model: 'b0', random: true, threads: 1, isa: '', rounds, limitSeconds, turn: seconds, python, only: ['onnxruntime-node', ...peers], ...given };
 }
 
 function fromRace(result: PeersBench, against: string): Outcome {
@@ -105,15 +113,17 @@ function fromRace(result: PeersBench, against: string): Outcome {
   const peer = entrants.find(({ label }) => label === against);
   const value = peer?.ratio?.median;
   if (value === undefined) throw new Error(`${against}: ${peer?.status ?? 'did not take part'}${peer?.reason === undefined ? '' : `, ${peer.reason}`}${peer?.install === undefined ? '' : `; ${peer.install}`}`);
-  return { value, trustworthy, reasons, details: result, contestants: entrants };
+  return { value, interval: peer?.ratio?.interval, trustworthy, reasons, details: result, contestants: entrants };
 }
 
-async function measureAvx2({ seconds, rounds, progress }: Settings): Promise<Outcome> {
+const AVX2_SECONDS = 6;
+
+async function measureAvx2({ progress }: Settings): Promise<Outcome> {
   const size = { height: 224, width: 224 };
-  const options = { threads: 1, isa: 'avx2', ...size, seconds: Math.max(1, seconds * rounds), layers: false, bandwidth: false } as const;
+  const options = { threads: 1, isa: 'avx2', ...size, seconds: AVX2_SECONDS, layers: false, bandwidth: false } as const;
   const result = await benchModel(await weightsFor('b0', { random: true }), options, progress);
-  const { trustworthy, reasons, peakFraction } = result;
-  return { value: 100 * peakFraction, trustworthy, reasons, details: result };
+  const { median, interval, trustworthy, reasons } = result.peakShare;
+  return { value: 100 * median, interval: [100 * interval[0], 100 * interval[1]], trustworthy, reasons, details: result };
 }
 
 /** With published weights: made-up ones give every photo nearly the same label. */
@@ -125,8 +135,9 @@ async function measurePhoto(settings: Settings): Promise<Outcome> {
 
 async function measureBatch(settings: Settings): Promise<Outcome> {
   const result = await benchPeers(peersOptions(settings, { batch: 16, threads: 2, only: settings.peers }), settings.progress);
-  const value = 1 / (result.entrants[1]?.ratio?.median ?? NaN);
-  return { value, trustworthy: result.trustworthy, reasons: result.reasons, details: result, contestants: result.entrants };
+  const ratio = result.entrants[1]?.ratio;
+  const value = 1 / (ratio?.median ?? NaN);
+  return { value, interval: ratio && [1 / ratio.interval[1], 1 / ratio.interval[0]], trustworthy: result.trustworthy, reasons: result.reasons, details: result, contestants: result.entrants };
 }
 
 async function measureMemory(settings: Settings): Promise<Outcome> {
@@ -158,8 +169,9 @@ function cells({ figure, outcome, failure }: Row): readonly string[] {
   const { what, unit, digits, must, aim } = figure;
   const text = (value: number): string => `${value.toFixed(digits)}${unit === '' ? '' : ` ${unit}`}`;
   if (outcome === undefined) return [what, text(must), text(aim), 'not measured', failure ?? ''];
-  const { value, trustworthy, reasons } = outcome;
-  return [what, text(must), text(aim), trustworthy ? text(value) : `~${text(Number(value.toPrecision(2)))}`, trustworthy ? verdictOf(figure, value) : `not to be trusted: ${reasons.join('; ')}`];
+  const { value, interval, trustworthy, reasons } = outcome;
+  const between = interval === undefined ? '' : ` (${interval.map((end) => end.toFixed(digits)).join('-')})`;
+  return [what, text(must), text(aim), `${trustworthy ? text(value) : `~${text(Number(value.toPrecision(2)))}`}${between}`, trustworthy ? verdictOf(figure, value) : `not to be trusted: ${reasons.join('; ')}`];
 }
 
 function markdown(rows: readonly Row[], command: string): string {
@@ -184,13 +196,13 @@ function markdown(rows: readonly Row[], command: string): string {
 function contestantTable(contestants: readonly EntrantResult[], line: (texts: readonly string[]) => string): readonly string[] {
   const of = (value: number | undefined, digits: number): string => (value === undefined ? '' : value.toFixed(digits));
   return [
-    line(['contestant', 'min ms', 'median ms', 'p95 ms', 'images/s', 'our time / its', 'quartiles', 'logits differ', 'first result ms', 'memory MB', 'version']),
+    line(['contestant', 'min ms', 'median ms', 'p95 ms', 'images/s', 'our time / its', '95 % interval', 'logits differ', 'first result ms', 'memory MB', 'version']),
     line(Array<string>(11).fill('---')),
     ...contestants.map(({ label, status, reason, latency, imagesPerSecond, ratio: against, difference, firstResult, memory, version }) =>
       status === 'ran'
         ? line([
             label, of(latency?.min, 2), of(latency?.median, 2), of(latency?.p95, 2), of(imagesPerSecond, 1), of(against?.median, 3),
-            `${of(against?.low, 3)}-${of(against?.high, 3)}`, difference?.toExponential(1) ?? '', of(firstResult, 0),
+            against === undefined ? '' : against.interval.map((end) => end.toFixed(3)).join('-'), difference?.toExponential(1) ?? '', of(firstResult, 0),
             memory === undefined ? '' : of((memory.ran - memory.bare) / 1e6, 0), version ?? '',
           ])
         : line([label, `${status}: ${reason ?? ''}`])),
@@ -199,12 +211,14 @@ function contestantTable(contestants: readonly EntrantResult[], line: (texts: re
 
 // ---- the command --------------------------------------------------------------------------------------
 
+const defaults: Readonly<Record<string, string>> = { seconds: '0.1' };
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       only: { type: 'string' },
-      rounds: { type: 'string', default: '15' },
-      seconds: { type: 'string', default: '0.3' },
+      rounds: { type: 'string' },
+      seconds: { type: 'string', default: defaults['seconds'] ?? '' },
       peers: { type: 'string', default: '' },
       python: { type: 'string', default: 'python3' },
       photo: { type: 'string', default: CHELSEA },
@@ -220,13 +234,14 @@ async function main(): Promise<void> {
   const wanted = values.only?.split(',');
   const unknown = wanted?.find((name) => figures.every((figure) => figure.name !== name));
   if (unknown !== undefined) throw new EfficientNetError('ERR_INVALID_ARGUMENT', `No figure is called ${unknown}; known: ${figures.map(({ name }) => name).join(', ')}`);
-  const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
+  const [rounds, seconds] = [Number(values.rounds ?? DEFAULT_ROUNDS), Number(values.seconds)];
+  const limitSeconds = values.rounds === undefined ? MOST_SECONDS : undefined;
   if (!(Number.isInteger(rounds) && rounds > 0 && seconds > 0)) throw new EfficientNetError('ERR_INVALID_ARGUMENT', 'Expected whole --rounds and positive --seconds');
   const activity = new Activity(process.stderr.isTTY ? process.stderr : undefined);
   const rows: Row[] = [];
   for (const figure of figures.filter(({ name }) => wanted?.includes(name) ?? true)) {
     const progress = (doing: string, share: number): void => activity.update(`${figure.name}: ${doing}`, share);
-    const settings = { rounds, seconds, peers: values.peers.split(',').filter(Boolean), python: values.python, photo: values.photo, progress };
+    const settings = { rounds, limitSeconds, seconds, peers: values.peers.split(',').filter(Boolean), python: values.python, photo: values.photo, progress };
     const row = await figure.measure(settings).then(
       (outcome): Row => ({ figure, outcome }),
       (error: unknown): Row => ({ figure, failure: error instanceof Error ? error.message : String(error) }),
@@ -235,7 +250,7 @@ async function main(): Promise<void> {
     rows.push(row);
     console.log(cells(row).join('  |  '));
   }
-  const given = (['only', 'peers', 'rounds', 'seconds'] as const).flatMap((name) => (values[name] ? [`--${name}`, values[name]] : []));
+  const given = (['only', 'peers', 'rounds', 'seconds'] as const).flatMap((name) => (values[name] && values[name] !== defaults[name] ? [`--${name}`, values[name]] : []));
   const command = ['node dist/bench/race.js', ...given].join(' ');
   if (values.markdown !== undefined) await fs.writeFile(values.markdown, markdown(rows, command));
   const plain = rows.map(({ figure, outcome, failure }) => ({ name: figure.name, what: figure.what, must: figure.must, aim: figure.aim, ...outcome, failure }));

@@ -7,18 +7,25 @@ when its input ends. `lib/bench/peers/protocol.ts` describes requests and answer
 """
 import gc
 import json
-import resource
+import os
 import sys
 import time
 
 from contestants import CONTESTANTS, NotInstalled
 
+try:
+    import resource
+except ModuleNotFoundError:  # Windows
+    resource = None
+
 MARK = "@race "
 
 
 def resident():
-    """Resident memory in bytes, after everything unreachable has been collected."""
+    """Resident memory in bytes, after everything unreachable has been collected; 0 where Python does not know it."""
     gc.collect()
+    if resource is None:
+        return 0
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * resource.getpagesize()
@@ -26,6 +33,31 @@ def resident():
         # The largest so far, in kilobytes, or in bytes on macOS.
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
+
+
+def interruptions():
+    """How often the system has taken a core away."""
+    return 0 if resource is None else resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+def queue_times():
+    """Nanoseconds that each thread ran, and waited for a core: Linux alone says so."""
+    times = {}
+    try:
+        for thread in os.listdir("/proc/self/task"):
+            with open(f"/proc/self/task/{thread}/schedstat", encoding="ascii") as file:
+                ran, waited, _ = file.read().split()
+            times[thread] = (int(ran), int(waited))
+    except OSError:
+        return {}
+    return times
+
+
+def waiting_share(before, after):
+    """Of the time that threads wanted a core, the share that they had none."""
+    ran = sum(times[0] - before.get(thread, (0, 0))[0] for thread, times in after.items())
+    waited = sum(times[1] - before.get(thread, (0, 0))[1] for thread, times in after.items())
+    return {"waitingShare": waited / (ran + waited)} if before and ran + waited > 0 else {}
 
 
 class Host:
@@ -52,9 +84,13 @@ class Host:
 
     def run(self, request):
         run = self.contestant.run
-        for _ in range(request["warmUp"]):
-            run()
-        before = resource.getrusage(resource.RUSAGE_SELF)
+        ready = time.perf_counter()
+        for i in range(request["warmUp"]):
+            if i == 0 or (time.perf_counter() - ready) * 1e3 < request["milliseconds"]:
+                run()
+        queue = queue_times()
+        before = interruptions()
+        cpu = time.process_time()
         start = now = time.perf_counter()
         times = []
         while (now - start) * 1e3 < request["milliseconds"] or len(times) < request["fewest"]:
@@ -63,13 +99,20 @@ class Host:
             times.append((after - now) * 1e3)
             now = after
         elapsed = time.perf_counter() - start
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        cpu = usage.ru_utime + usage.ru_stime - before.ru_utime - before.ru_stime
         return {
             "milliseconds": times,
-            "cpuShare": cpu / elapsed,
-            "switchesPerSecond": (usage.ru_nivcsw - before.ru_nivcsw) / elapsed,
+            "cpuShare": (time.process_time() - cpu) / elapsed,
+            "switchesPerSecond": (interruptions() - before) / elapsed,
+            **waiting_share(queue, queue_times()),
         }
+
+    def rest(self, _request):
+        for _ in range(30):
+            start = time.process_time()
+            time.sleep(0.1)
+            if time.process_time() - start < 0.025:
+                return {"idle": True}
+        return {"idle": False}
 
     def memory(self, _request):
         return {"resident": resident()}

@@ -2,7 +2,7 @@
 // What this machine can do, measured and not looked up: multiply-adds from registers and the rate at
 // which each level of memory is read. The roofline's roof.
 
-import { addon, fromNative, type Isa, type KernelShape } from '../binding.js';
+import { addon, fromNative, type Isa, type KernelBench, type KernelShape } from '../binding.js';
 import { cpu } from '../cpu.js';
 
 export interface Peak {
@@ -24,6 +24,7 @@ export interface Bandwidth {
 /** One stretch of measuring; long enough that waking a thread does not count, short enough to miss a neighbour. */
 const STRETCH_MS = 15;
 const STRETCHES = 12;
+const PROBE_MS = 1;
 
 /**
  * The most that `threads` cores do at once with the instruction set (empty: the one a model would
@@ -32,6 +33,15 @@ const STRETCHES = 12;
 export function measurePeak(isa: Isa | '', threads: number): Peak {
   const { best, kernel } = fastest({ kernel: 'probe_fma', threads }, isa, STRETCHES);
   return { gflops: (best.flops / best.milliseconds) / 1e6, threads, kernel };
+}
+
+/**
+ * The same in two milliseconds, again and again: GFLOP/s of the better of two stretches. To be compared
+ * with what ran right before, on the same clock and beside the same neighbours.
+ */
+export function peakProbe(isa: Isa | '', threads: number): () => number {
+  const { probe, timed, count } = prepare({ kernel: 'probe_fma', threads }, isa, PROBE_MS);
+  return () => (probe.flops * count) / Math.min(timed(count), timed(count)) / 1e6;
 }
 
 /** Reads half of each cache, so that it fits for certain, and a buffer four times the last cache. */
@@ -60,7 +70,15 @@ interface Stretch {
   readonly bytes: number;
 }
 
-function fastest(shape: KernelShape, isa: Isa | '', stretches: number): { readonly best: Stretch; readonly kernel: string } {
+interface Prepared {
+  readonly probe: KernelBench;
+  /** Milliseconds of so many calls. */
+  readonly timed: (count: number) => number;
+  /** Calls that take about as long as asked. */
+  readonly count: number;
+}
+
+function prepare(shape: KernelShape, isa: Isa | '', milliseconds: number): Prepared {
   try {
     const probe = addon().kernelBench({ ...shape, isa });
     const timed = (count: number): number => {
@@ -69,11 +87,15 @@ function fastest(shape: KernelShape, isa: Isa | '', stretches: number): { readon
       return performance.now() - start;
     };
     let count = 1;
-    while (timed(count) < STRETCH_MS / 3 && count < 2 ** 29) count *= 2;
-    count *= 3;
-    const milliseconds = Math.min(...Array.from({ length: stretches }, () => timed(count)));
-    return { best: { milliseconds, flops: probe.flops * count, bytes: probe.bytes * count }, kernel: probe.name };
+    while (timed(count) < milliseconds / 3 && count < 2 ** 29) count *= 2;
+    return { probe, timed, count: 3 * count };
   } catch (error) {
     throw fromNative(error);
   }
+}
+
+function fastest(shape: KernelShape, isa: Isa | '', stretches: number): { readonly best: Stretch; readonly kernel: string } {
+  const { probe, timed, count } = prepare(shape, isa, STRETCH_MS);
+  const milliseconds = Math.min(...Array.from({ length: stretches }, () => timed(count)));
+  return { best: { milliseconds, flops: probe.flops * count, bytes: probe.bytes * count }, kernel: probe.name };
 }

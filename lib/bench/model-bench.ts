@@ -5,11 +5,11 @@
 import type { Isa } from '../binding.js';
 import { cpu } from '../cpu.js';
 import { layerTimes, type LayerTime } from './layers.js';
-import { measureBandwidth, measurePeak, type Bandwidth, type Peak } from './machine.js';
+import { measureBandwidth, measurePeak, peakProbe, type Bandwidth, type Peak } from './machine.js';
 import { sample, type SamplingPlan } from './sampling.js';
-import { latencyOf, median, relativeSpread, type Latency } from './statistics.js';
+import { latencyOf, median, ratioOf, relativeSpread, type Latency, type Ratio } from './statistics.js';
 import { Subject, type SubjectOptions, type Weighted, type WeightsOrigin } from './subject.js';
-import { judgePeak, judgeSamples, judgeUsage, verdict, type Usage, type Verdict } from './trust.js';
+import { judgePeak, judgeRatio, judgeSamples, judgeUsage, verdict, type Usage, type Verdict } from './trust.js';
 
 export interface Machine {
   /** Marketing name of the processor. */
@@ -32,9 +32,12 @@ export interface ModelBench extends Verdict {
   readonly latency: Latency;
   readonly runs: number;
   readonly gflops: number;
-  /** Measured right before and after, of all threads; the better of the two. */
+  /** The best that was measured before, between and after the runs, of all threads. */
   readonly peak: Peak;
+  /** Of the peak that was probed in the same tenth of a second, the median of all. */
   readonly peakFraction: number;
+  /** The same with quartiles and interval, and whether it may be believed: on a shared machine it may where milliseconds may not. */
+  readonly peakShare: Ratio & Verdict;
   /** Between the quartiles, as a share of the median. */
   readonly spread: number;
   readonly usage: Usage;
@@ -67,16 +70,18 @@ export async function benchModel(weighted: Pick<Weighted, 'weights' | 'origin'>,
     progress('Measuring the peak', 0);
     const before = measurePeak(isa, threads);
     const plan: SamplingPlan = { seconds: options.seconds, fewest: FEWEST_RUNS, limitSeconds: 8 * options.seconds };
-    const samples = await sample(subject.run, plan, (share) => progress('Running', share));
+    const samples = await sample(subject.run, plan, (share) => progress('Running', share), peakProbe(isa, threads));
     const after = measurePeak(isa, threads);
-    const peak = after.gflops > before.gflops ? after : before;
+    const peak = { ...before, gflops: Math.max(before.gflops, after.gflops, ...samples.blocks.map(({ probed }) => probed)) };
     const layers = options.layers ? await benchLayers(subject, plan, peak.gflops, progress) : undefined;
     if (options.bandwidth) progress('Measuring the memory', 0);
     const bandwidth = options.bandwidth ? measureBandwidth(isa, threads) : undefined;
     const { name, parameters, macs, height, width } = subject.description;
     const info = subject.info;
-    const gflops = (2 * macs) / median(samples.milliseconds) / 1e6;
-    const { cpuShare, switchesPerSecond } = samples;
+    const speedOf = (milliseconds: readonly number[]): number => (2 * macs) / median(milliseconds) / 1e6;
+    const gflops = speedOf(samples.milliseconds);
+    const share = ratioOf(samples.blocks.map((block) => speedOf(block.milliseconds) / block.probed));
+    const usage = usageOf(samples);
     return {
       model: name,
       height,
@@ -90,9 +95,10 @@ export async function benchModel(weighted: Pick<Weighted, 'weights' | 'origin'>,
       runs: samples.milliseconds.length,
       gflops,
       peak,
-      peakFraction: gflops / peak.gflops,
+      peakFraction: share.median,
+      peakShare: { ...share, ...verdict([judgeRatio('the share of the peak', share, samples.blocks.length), ...judgeUsage(usage)]) },
       spread: relativeSpread(samples.milliseconds),
-      usage: { cpuShare, switchesPerSecond },
+      usage,
       ...verdict([...judgeSamples(samples.milliseconds), ...judgeUsage(samples), judgePeak(before.gflops, after.gflops)]),
       memory: { weightBytes: info.weightBytes, activationBytes: info.activationBytes },
       machine: machine(),
@@ -102,6 +108,10 @@ export async function benchModel(weighted: Pick<Weighted, 'weights' | 'origin'>,
   } finally {
     await subject.close();
   }
+}
+
+function usageOf({ cpuShare, switchesPerSecond, waitingShare }: Usage): Usage {
+  return { cpuShare, switchesPerSecond, ...(waitingShare === undefined ? {} : { waitingShare }) };
 }
 
 async function benchLayers(subject: Subject, plan: SamplingPlan, peak: number, progress: BenchProgress): Promise<readonly LayerTime[]> {

@@ -3,6 +3,7 @@
 // the time in between. Judges nothing.
 
 import type { Usage } from './trust.js';
+import { watchUsage } from './usage.js';
 
 export interface SamplingPlan {
   /** How long to go on, in seconds, warming up not counted. */
@@ -12,8 +13,16 @@ export interface SamplingPlan {
   readonly limitSeconds: number;
 }
 
+/** Runs that followed each other, and what was probed right after them. */
+export interface Block {
+  readonly milliseconds: readonly number[];
+  readonly probed: number;
+}
+
 export interface Samples extends Usage {
   readonly milliseconds: readonly number[];
+  /** The same runs in blocks of a tenth of a second, of which each ends with a probe; empty without one. */
+  readonly blocks: readonly Block[];
 }
 
 /** Warming up: caches, branch predictors, the clock, JavaScript's compiler. */
@@ -24,24 +33,24 @@ const BREATH = 0.1;
 
 /**
  * Warms up, then samples. `progress` is told the share that is done, ten times a second at most.
- * Lets the event loop turn as often; runs themselves follow each other at once.
+ * Lets the event loop turn as often, and calls `probe` then, which measures something else that is to
+ * be compared with the runs around it; runs themselves follow each other at once.
  */
-export async function sample(run: () => void, plan: SamplingPlan, progress?: (share: number) => void): Promise<Samples> {
+export async function sample(run: () => void, plan: SamplingPlan, progress?: (share: number) => void, probe?: () => number): Promise<Samples> {
   await repeat(run, WARM_UP);
-  const cpu = process.cpuUsage();
-  const switches = process.resourceUsage().involuntaryContextSwitches;
-  const start = performance.now();
-  const milliseconds = await repeat(run, plan, progress);
-  const elapsed = performance.now() - start;
-  const { user, system } = process.cpuUsage(cpu);
-  return {
-    milliseconds,
-    cpuShare: (user + system) / 1e3 / elapsed,
-    switchesPerSecond: (process.resourceUsage().involuntaryContextSwitches - switches) / (elapsed / 1e3),
-  };
+  const blocks: Block[] = [];
+  let first = 0;
+  const usage = watchUsage();
+  const milliseconds = await repeat(run, plan, (share, times) => {
+    progress?.(share);
+    if (probe === undefined) return;
+    blocks.push({ milliseconds: times.slice(first), probed: probe() });
+    first = times.length;
+  });
+  return { milliseconds, blocks, ...usage() };
 }
 
-async function repeat(run: () => void, plan: SamplingPlan, progress?: (share: number) => void): Promise<number[]> {
+async function repeat(run: () => void, plan: SamplingPlan, pause?: (share: number, times: readonly number[]) => void): Promise<number[]> {
   const times: number[] = [];
   const start = performance.now();
   let breath = start;
@@ -53,7 +62,7 @@ async function repeat(run: () => void, plan: SamplingPlan, progress?: (share: nu
     const seconds = (after - start) / 1e3;
     if (seconds >= plan.limitSeconds || (seconds >= plan.seconds && times.length >= plan.fewest)) return times;
     if (after - breath < BREATH * 1e3) continue;
-    progress?.(Math.max(seconds / plan.limitSeconds, Math.min(seconds / plan.seconds, times.length / plan.fewest)));
+    pause?.(Math.max(seconds / plan.limitSeconds, Math.min(seconds / plan.seconds, times.length / plan.fewest)), times);
     await new Promise((resolve) => setImmediate(resolve));
     breath = performance.now();
   }

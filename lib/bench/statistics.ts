@@ -48,6 +48,32 @@ export interface Ratio {
   readonly median: number;
   readonly low: number;
   readonly high: number;
+  /** Between these the median of many more rounds would lie, with 95 % confidence. */
+  readonly interval: readonly [low: number, high: number];
+}
+
+/**
+ * The order statistics between which the median of the distribution lies with a confidence of 95 % at
+ * least, whatever the distribution, if the samples are independent (the sign test's interval). All of
+ * the samples, and less confidence, below six.
+ */
+export function medianInterval(samples: readonly number[]): readonly [low: number, high: number] {
+  const sorted = [...samples].sort((a, b) => a - b);
+  const n = sorted.length;
+  // The largest k such that fewer than k of n fair coins show heads at most once in forty.
+  let [k, chance, below] = [0, 0.5 ** n, 0];
+  while (k < n / 2 && below + chance <= 0.025) {
+    below += chance;
+    chance *= (n - k) / (k + 1);
+    k++;
+  }
+  const outer = Math.max(0, k - 1);
+  return [sorted[outer] ?? NaN, sorted[n - 1 - outer] ?? NaN];
+}
+
+/** Of ratios that were taken one by one. */
+export function ratioOf(ratios: readonly number[]): Ratio {
+  return { median: median(ratios), low: quantile(ratios, 0.25), high: quantile(ratios, 0.75), interval: medianInterval(ratios) };
 }
 
 /**
@@ -55,6 +81,5 @@ export interface Ratio {
  * cancels out. Both lists have one number for each round.
  */
 export function pairedRatio(ours: readonly number[], theirs: readonly number[]): Ratio {
-  const ratios = ours.map((value, i) => value / (theirs[i] ?? NaN)).filter(Number.isFinite);
-  return { median: median(ratios), low: quantile(ratios, 0.25), high: quantile(ratios, 0.75) };
+  return ratioOf(ours.map((value, i) => value / (theirs[i] ?? NaN)).filter(Number.isFinite));
 }

@@ -12,9 +12,18 @@ export const LARGEST_DRIFT = 0.03;
 export const LARGEST_PEAK_CHANGE = 0.05;
 /** Processor time over elapsed time: below this somebody else had the core. */
 export const LEAST_CPU_SHARE = 0.95;
-/** Times a second that the system took a core away. One competitor on one core gives 100 to 250. */
+/** Of the time that the threads of the process wanted a core, the share that they waited for one. */
+export const MOST_WAITING = 0.05;
+/** Times a second that the system took a core away, where it does not say for how long. One competitor on one core gives 100 to 250. */
 export const MOST_SWITCHES = 30;
 export const FEWEST_SAMPLES = 10;
+/**
+ * The interval in which a ratio's median lies with 95 % confidence, as a share of the median. Fifteen
+ * rounds whose quartiles are 5 % apart, the rule of old, have an interval of this width.
+ */
+export const WIDEST_INTERVAL = 0.04;
+/** With fewer rounds there is no such interval. */
+export const FEWEST_ROUNDS = 6;
 
 /** What the operating system says about a measurement. */
 export interface Usage {
@@ -22,6 +31,8 @@ export interface Usage {
   readonly cpuShare: number;
   /** Involuntary context switches a second; 0 where the system does not count them. */
   readonly switchesPerSecond: number;
+  /** Time that threads were ready but had no core, over that and the time that they ran; only where the system tells. */
+  readonly waitingShare?: number;
 }
 
 export interface Verdict {
@@ -54,10 +65,16 @@ export function judgeSamples(samples: readonly number[]): readonly (string | und
   ];
 }
 
-export function judgeUsage({ cpuShare, switchesPerSecond }: Usage): readonly (string | undefined)[] {
+export function judgeUsage({ cpuShare, switchesPerSecond, waitingShare }: Usage): readonly (string | undefined)[] {
   return [
     cpuShare < LEAST_CPU_SHARE ? `the process had a core for ${percent(cpuShare)} of the time only: something else was running on it` : undefined,
-    switchesPerSecond > MOST_SWITCHES ? `a core was taken away ${Math.round(switchesPerSecond)} times a second: something else was running on it` : undefined,
+    // How often says little where it is known for how long: two threads on two cores are interrupted by whatever stirs.
+    waitingShare === undefined && switchesPerSecond > MOST_SWITCHES
+      ? `a core was taken away ${Math.round(switchesPerSecond)} times a second: something else was running on it`
+      : undefined,
+    waitingShare !== undefined && waitingShare > MOST_WAITING
+      ? `its threads waited for a core for ${percent(waitingShare)} of the time: something else was running on it`
+      : undefined,
   ];
 }
 
@@ -69,9 +86,11 @@ export function judgePeak(before: number, after: number): string | undefined {
     : undefined;
 }
 
-/** A ratio of contestants in turns: their rounds must agree with each other. */
-export function judgeRatio(name: string, { median, low, high }: Ratio, rounds: number): string | undefined {
-  if (rounds < 5) return `${name}: only ${rounds} rounds; 5 are needed to see their spread`;
-  const spread = (high - low) / median;
-  return spread <= WIDEST_SPREAD ? undefined : `${name}: the middle half of the rounds' ratios spreads over ${percent(spread, 1)}, more than ${percent(WIDEST_SPREAD)}`;
+/** A ratio taken round by round: its median must be known well enough. */
+export function judgeRatio(name: string, { median, interval: [low, high] }: Ratio, rounds: number): string | undefined {
+  if (rounds < FEWEST_ROUNDS) return `${name}: only ${rounds} rounds; ${FEWEST_ROUNDS} are needed to see how well they agree`;
+  const width = (high - low) / median;
+  return width <= WIDEST_INTERVAL
+    ? undefined
+    : `${name}: the ratio is somewhere between ${low.toFixed(3)} and ${high.toFixed(3)}, ${percent(width, 1)} apart, more than ${percent(WIDEST_INTERVAL)}`;
 }

@@ -51,8 +51,8 @@ export function showModelBench(result: ModelBench, terminal: Terminal): void {
   );
   terminal.out('');
   terminal.out(
-    `${of(result.gflops, 1)} GFLOP/s, ${of(100 * result.peakFraction, 1)} % of the measured multiply-add peak of ` +
-      `${peak.gflops.toFixed(1)} GFLOP/s on ${threads === 1 ? 'this core' : `${threads} threads`} (${peak.kernel})`,
+    `${of(result.gflops, 1)} GFLOP/s, ${of(100 * result.peakFraction, 1)} % of the multiply-add peak measured ` +
+      `in between, at best ${peak.gflops.toFixed(1)} GFLOP/s on ${threads === 1 ? 'this core' : `${threads} threads`} (${peak.kernel})`,
   );
   terminal.out(
     terminal.dim(
@@ -103,7 +103,7 @@ export function showPeersBench(result: PeersBench, terminal: Terminal): void {
       { title: 'memory', align: 'right' }, { title: 'version' }],
     ran.map((entrant) => contestantRow(entrant, result)),
   );
-  terminal.out(terminal.dim('memory: resident after the race, over the bare process; ratios by round, with the quartiles'));
+  terminal.out(terminal.dim('memory: resident after the race, over the bare process; ratios by round, with the 95 % interval of their median'));
   for (const { label, status, reason, install } of entrants.filter((each) => each.status !== 'ran')) {
     terminal.out(`${label}: ${status}: ${printable(reason ?? '')}${install === undefined ? '' : `; ${install}`}`);
   }
@@ -111,7 +111,7 @@ export function showPeersBench(result: PeersBench, terminal: Terminal): void {
 
 function contestantRow({ label, latency, imagesPerSecond, ratio, firstResult, memory, version }: EntrantResult, verdict: Verdict): readonly string[] {
   const of = (value: number | undefined, digits: number): string => figure(value ?? NaN, digits, verdict);
-  const ratios = ratio === undefined ? '-' : `${of(ratio.median, 3)} (${ratio.low.toFixed(2)}-${ratio.high.toFixed(2)})`;
+  const ratios = ratio === undefined ? '-' : `${of(ratio.median, 3)} (${ratio.interval[0].toFixed(3)}-${ratio.interval[1].toFixed(3)})`;
   return [
     label, of(latency?.min, 2), of(latency?.median, 2), of(latency?.p95, 2), of(imagesPerSecond, 1), ratios, `${of(firstResult, 0)} ms`,
     memory === undefined ? '-' : formatBytes(memory.ran - memory.bare), version ?? '',

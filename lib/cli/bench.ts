@@ -25,9 +25,11 @@ const LARGEST_SIDE = 4096;
 const DEFAULT_SECONDS = 3;
 /** For each kernel, of which there are more than a hundred. */
 const KERNEL_SECONDS = 0.3;
-/** Of each contestant's turn in a round. */
-const TURN_SECONDS = 0.3;
-const DEFAULT_ROUNDS = 15;
+/** Of each contestant's turn in a round: turns that follow each other at once share a clock and a neighbour. */
+const TURN_SECONDS = 0.1;
+const DEFAULT_ROUNDS = 45;
+/** Fewer rounds of a network that takes seconds, unless --rounds says how many. */
+const RACE_SECONDS = 90;
 const MOST_ROUNDS = 1000;
 const MOST_IMAGES = 256;
 const KERNEL_NETWORKS = ['b0', 'b4'];
@@ -48,14 +50,14 @@ export const bench: Command = {
     size: { value: 'N', help: 'height and width in pixels (default: the model\'s)' },
     threads: { value: 'N', help: 'threads to use (default 1)' },
     isa: modelOptions['isa'] ?? { help: '' },
-    seconds: { value: 'N', help: `how long to sample (default ${DEFAULT_SECONDS}; each kernel, and each turn of a race, ${KERNEL_SECONDS})` },
+    seconds: { value: 'N', help: `how long to sample (default ${DEFAULT_SECONDS}; each kernel ${KERNEL_SECONDS}, each turn of a race ${TURN_SECONDS})` },
     layers: { help: 'time each step of the network too' },
     kernels: { help: 'measure each kernel on the shapes of b0 and b4, or of --model' },
     peers: { help: 'race other runtimes on the same weights, each in a process of its own, in turns' },
     photo: { value: 'IMAGE', help: 'with --peers: from an image file to labels' },
     batch: { value: 'N', help: 'with --peers: N images at once on --threads, against one by one on one thread' },
     only: { value: 'NAMES', help: 'with --peers: race these alone, separated by commas' },
-    rounds: { value: 'N', help: `with --peers: how often everybody has a turn (default ${DEFAULT_ROUNDS})` },
+    rounds: { value: 'N', help: `with --peers: how often everybody has a turn (default ${DEFAULT_ROUNDS}, or what ${RACE_SECONDS} seconds allow)` },
     onnx: { value: 'FILE', help: 'with --peers: another exporter\'s graph of the same weights' },
     python: { value: 'FILE', help: 'with --peers: the Python that OpenVINO and LiteRT are installed in (default python3)' },
     html: { value: 'FILE', help: 'write a report with a roofline picture; implies --layers' },
@@ -179,6 +181,7 @@ async function runPeers(values: Values, terminal: Terminal): Promise<number> {
     threads: values.count('threads', MOST_THREADS) ?? 1,
     isa: values.choice('isa', ISAS) ?? '',
     rounds: values.count('rounds', MOST_ROUNDS) ?? DEFAULT_ROUNDS,
+    limitSeconds: values.has('rounds') ? undefined : RACE_SECONDS,
     turn: values.count('seconds', MOST_SECONDS) ?? TURN_SECONDS,
     python: values.text('python') ?? 'python3',
     photo: await givenFile(values, 'photo'),

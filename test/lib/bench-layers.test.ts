@@ -76,7 +76,8 @@ describe('report of a network', () => {
   const result: ModelBench = {
     model: 'b0', height: 224, width: 224, isa: 'avx2', threads: 1, weights: { kind: 'file', path: '/some/where/<weights>.pth' },
     parameters: b0.parameters, macs: b0.macs, latency: { min: 9, median: 10.123, p95: 11, p99: 12 }, runs: 50, gflops: 77.1,
-    peak: { gflops: 118, threads: 1, kernel: 'probe_fma_f32_avx2' }, peakFraction: 0.65, spread: 0.01,
+    peak: { gflops: 118, threads: 1, kernel: 'probe_fma_f32_avx2' }, peakFraction: 0.65,
+    peakShare: { median: 0.65, low: 0.64, high: 0.66, interval: [0.645, 0.655], trustworthy: true, reasons: [] }, spread: 0.01,
     usage: { cpuShare: 1, switchesPerSecond: 0 }, trustworthy: true, reasons: [], memory: { weightBytes: 1, activationBytes: 2 },
     machine: { cpu: 'Test & Co', cores: 2, platform: 'linux-x64', node: '20' },
     layers: layerTimes(runs, b0, 118), bandwidth: [{ level: 'memory', bytes: 1 << 26, gigabytesPerSecond: 30 }],

@@ -9,7 +9,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import type { Entrant } from '../../lib/bench/peers/entrants.js';
+import { launchOf, type Entrant } from '../../lib/bench/peers/entrants.js';
 import { writeRaceFiles } from '../../lib/bench/peers/files.js';
 import type { PeersBench } from '../../lib/bench/peers/index.js';
 import type { Task } from '../../lib/bench/peers/protocol.js';
@@ -52,7 +52,7 @@ const task: Task = {
   files: { weights: '', onnx: '', network: '', folded: '', input: '' },
 };
 
-function run(fakes: Readonly<Record<string, Fake>>, { rounds = 5, kind = 'tensor' }: { rounds?: number; kind?: Task['kind'] } = {}): Promise<Race> {
+function run(fakes: Readonly<Record<string, Fake>>, { rounds = 6, kind = 'tensor' }: { rounds?: number; kind?: Task['kind'] } = {}): Promise<Race> {
   const entrants = Object.keys(fakes).map((label): Entrant => ({ label, contestant: label, runtime: 'node' }));
   const launch = ({ label }: Entrant): { command: string; args: readonly string[]; install: string } =>
     label === 'missing'
@@ -79,10 +79,10 @@ describe('agreement', () => {
 describe('a race', () => {
   it('gives everybody turns and compares round by round', async () => {
     const { trustworthy, rounds, reasons, entrants } = await run({ ours: { milliseconds: 5 }, theirs: { milliseconds: 10, values: [1.00001, -2] } });
-    assert.deepEqual({ trustworthy, rounds, reasons }, { trustworthy: true, rounds: 5, reasons: [] });
+    assert.deepEqual({ trustworthy, rounds, reasons }, { trustworthy: true, rounds: 6, reasons: [] });
     const [ours, theirs] = entrants;
     assert.equal(ours?.ratio?.median, 1);
-    assert.deepEqual(theirs?.ratio, { median: 0.5, low: 0.5, high: 0.5 });
+    assert.deepEqual(theirs?.ratio, { median: 0.5, low: 0.5, high: 0.5, interval: [0.5, 0.5] });
     assert.deepEqual(theirs.latency, { min: 10, median: 10, p95: 10, p99: 10 });
     assert.deepEqual(
       { ...theirs, latency: undefined, ratio: undefined },
@@ -155,6 +155,21 @@ describe('a racer', () => {
     await assert.rejects(racer.ask({ method: 'memory' }), /ended with SIGKILL/);
     await racer.end();
   });
+
+  it('is asked to come to rest where processes cannot be stopped, and it is noted if it does not', async () => {
+    for (const idle of [true, false]) {
+      const program = fakeProgram({ before: `if (request.method === 'rest') return respond(request.id, { ok: true, value: { idle: ${idle} } });` });
+      const racer = new Racer({ command: process.execPath, args: ['-e', program] }, false);
+      assert.deepEqual(await racer.ask({ method: 'memory' }), { resident: 3000 });
+      assert.equal(racer.restless, !idle);
+      await racer.end();
+    }
+    // Our own child process.
+    const own = new Racer(launchOf({ label: '', contestant: 'efficientnet-simd', runtime: 'node' }, ''), false);
+    const { resident } = (await own.ask({ method: 'memory' })) as { readonly resident: number };
+    assert.ok(resident > 1e6 && !own.restless);
+    await own.end();
+  }).timeout(20_000);
 });
 
 describe('files of a race', () => {

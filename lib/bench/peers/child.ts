@@ -4,7 +4,8 @@
 
 import { createInterface } from 'node:readline';
 
-import { NotInstalled, MARK, type Answer, type Memory, type Opened, type Request, type Response, type Task, type Turn } from './protocol.js';
+import { watchUsage } from '../usage.js';
+import { NotInstalled, MARK, type Answer, type Memory, type Opened, type Request, type Response, type Rest, type Task, type Turn } from './protocol.js';
 import type { Contestant } from './contestant.js';
 
 /** Only the one that runs is loaded: what the others need would count as its memory. */
@@ -19,7 +20,7 @@ const contestants: Readonly<Record<string, () => Promise<Contestant>>> = {
 class Host {
   #contestant: Contestant | undefined;
 
-  async handle(request: Request): Promise<Opened | Answer | Memory | Turn> {
+  async handle(request: Request): Promise<Opened | Answer | Memory | Rest | Turn> {
     switch (request.method) {
       case 'open':
         return this.#open(request.task);
@@ -29,6 +30,8 @@ class Host {
         return this.#run(request.warmUp, request.milliseconds, request.fewest);
       case 'memory':
         return { resident: resident() };
+      case 'rest':
+        return { idle: await comesToRest() };
     }
   }
 
@@ -53,9 +56,9 @@ class Host {
 
   async #run(warmUp: number, duration: number, fewest: number): Promise<Turn> {
     const contestant = this.#opened();
-    for (let i = 0; i < warmUp; i++) await contestant.run();
-    const cpu = process.cpuUsage();
-    const switches = process.resourceUsage().involuntaryContextSwitches;
+    const ready = performance.now();
+    for (let i = 0; i < warmUp && (i === 0 || performance.now() - ready < duration); i++) await contestant.run();
+    const usage = watchUsage();
     const start = performance.now();
     const milliseconds: number[] = [];
     for (let now = start; now - start < duration || milliseconds.length < fewest; ) {
@@ -64,19 +67,28 @@ class Host {
       milliseconds.push(after - now);
       now = after;
     }
-    const elapsed = performance.now() - start;
-    const { user, system } = process.cpuUsage(cpu);
-    return {
-      milliseconds,
-      cpuShare: (user + system) / 1e3 / elapsed,
-      switchesPerSecond: (process.resourceUsage().involuntaryContextSwitches - switches) / (elapsed / 1e3),
-    };
+    return { milliseconds, ...usage() };
   }
 
   #opened(): Contestant {
     if (this.#contestant === undefined) throw new Error('the contestant has not been opened');
     return this.#contestant;
   }
+}
+
+/** A window long enough for clocks that tick every 16 ms, and how much of it may be busy. */
+const WINDOW_MS = 100;
+const IDLE_SHARE = 0.25;
+const MOST_WINDOWS = 30;
+
+async function comesToRest(): Promise<boolean> {
+  for (let i = 0; i < MOST_WINDOWS; i++) {
+    const cpu = process.cpuUsage();
+    await new Promise((resolve) => setTimeout(resolve, WINDOW_MS));
+    const { user, system } = process.cpuUsage(cpu);
+    if ((user + system) / 1e3 < IDLE_SHARE * WINDOW_MS) return true;
+  }
+  return false;
 }
 
 function resident(): number {

@@ -20,6 +20,8 @@ export interface PeersOptions {
   /** Ours; empty: the best. */
   readonly isa: string;
   readonly rounds: number;
+  /** Fewer rounds where they would take longer. */
+  readonly limitSeconds?: number | undefined;
   /** Seconds of each contestant's turn in a round. */
   readonly turn: number;
   readonly python: string;
@@ -59,7 +61,7 @@ export async function benchPeers(options: PeersOptions, progress: RaceProgress =
       kind: kind === 'photo' ? 'photo' : 'tensor', architecture: model, height: side, width: side, batch: 1, threads, isa,
       recipe: weighted.recipe, files,
     } as const;
-    const result = await race(chosen(entrantsOf(kind, batch ?? 1, threads), options.only), task, { rounds, turn: 1000 * turn, python }, progress);
+    const result = await race(chosen(entrantsOf(kind, batch ?? 1, threads), options.only), task, { rounds, limitSeconds: options.limitSeconds, turn: 1000 * turn, python }, progress);
     const { name } = weighted.weights.network;
     return { race: kind, model: name, height: side, width: side, threads, weights: weighted.origin, machine: machine(), ...result };
   } finally {

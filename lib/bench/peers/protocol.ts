@@ -44,8 +44,9 @@ export interface TaskFiles {
 
 export type Request =
   | { readonly id: number; readonly method: 'open'; readonly task: Task }
-  | { readonly id: number; readonly method: 'answer' | 'memory' }
-  /** Runs to warm up, then as many as fit the time, `fewest` at least. */
+  /** `rest` is answered once no thread of the process is busy, or after some seconds. */
+  | { readonly id: number; readonly method: 'answer' | 'memory' | 'rest' }
+  /** Runs to warm up, fewer where they take longer than the time; then as many as fit it, `fewest` at least. */
   | { readonly id: number; readonly method: 'run'; readonly warmUp: number; readonly milliseconds: number; readonly fewest: number };
 
 export interface Failure {
@@ -76,6 +77,11 @@ export interface Answer {
 export interface Turn extends Usage {
   /** Of each call. */
   readonly milliseconds: readonly number[];
+}
+
+/** Whether the process came to rest: some libraries' idle threads spin for a while, or for ever. */
+export interface Rest {
+  readonly idle: boolean;
 }
 
 /** Resident memory now, after everything unreachable has been collected, in bytes. */

@@ -40,12 +40,16 @@ export interface EntrantResult {
 }
 
 export interface Race extends Verdict {
+  /** That were run. */
   readonly rounds: number;
   readonly entrants: readonly EntrantResult[];
 }
 
 export interface RaceOptions {
+  /** At most. */
   readonly rounds: number;
+  /** No round begins after so many seconds, once there are `FEWEST_TIMED_ROUNDS`; without it all rounds are run. */
+  readonly limitSeconds?: number | undefined;
   /** Milliseconds of each turn. */
   readonly turn: number;
   /** The interpreter of contestants in Python. */
@@ -58,8 +62,10 @@ export type RaceProgress = (doing: string, share: number) => void;
 const AGREEMENT = 1e-4;
 /** Labels of a photo: other resizers give scores that differ by a few hundredths. */
 const SCORE_AGREEMENT = 0.1;
+/** Enough for an interval with an order statistic to spare on either side. */
+const FEWEST_TIMED_ROUNDS = 9;
 const WARM_UP = 2;
-const FEWEST_RUNS = 2;
+const FEWEST_RUNS = 1;
 
 interface Runner {
   readonly entrant: Entrant;
@@ -96,11 +102,11 @@ export async function race(
       const odd = disagreement(runner, ours);
       if (odd !== undefined) results.set(runner.entrant, odd);
     }
-    await takeTurns(runners, results, options, progress);
+    const rounds = await takeTurns(runners, results, options, progress);
     const racing = runners.filter(({ entrant }) => !results.has(entrant));
     for (const runner of racing) results.set(runner.entrant, await finish(runner, ours));
     const finished = entrants.map((entrant) => results.get(entrant)).filter((result) => result !== undefined);
-    return { rounds: options.rounds, ...judge(racing, finished, options.rounds), entrants: finished };
+    return { rounds, ...judge(racing, finished, rounds), entrants: finished };
   } finally {
     await Promise.all(runners.map(({ racer }) => racer.end()));
   }
@@ -171,14 +177,16 @@ export function scoreDifference(theirs: readonly number[], ours: readonly number
   return Math.abs(score - ourScore);
 }
 
-/** Everybody who has no result yet; one that fails on the way gets its result here. */
+/** Everybody who has no result yet; one that fails on the way gets its result here. Resolves to the rounds that were run. */
 async function takeTurns(
   runners: readonly Runner[],
   results: Map<Entrant, EntrantResult>,
-  { rounds, turn }: RaceOptions,
+  { rounds, turn, limitSeconds = Infinity }: RaceOptions,
   progress: RaceProgress,
-): Promise<void> {
+): Promise<number> {
+  const end = performance.now() + 1000 * limitSeconds;
   for (let round = 0; round < rounds; round++) {
+    if (round >= FEWEST_TIMED_ROUNDS && performance.now() > end) return round;
     for (let place = 0; place < runners.length; place++) {
       const runner = runners[(round + place) % runners.length];
       if (runner === undefined || results.has(runner.entrant)) continue;
@@ -193,6 +201,7 @@ async function takeTurns(
       }
     }
   }
+  return rounds;
 }
 
 /** Milliseconds for one image, one number for each round. */
@@ -212,20 +221,26 @@ async function finish(runner: Runner, ours: Runner): Promise<EntrantResult> {
     imagesPerSecond: 1000 / median(perImage(runner)),
     ratio: pairedRatio(perImage(ours), perImage(runner)),
     firstResult: opened.milliseconds + answer.milliseconds,
-    memory: { bare: opened.bare, loaded: opened.loaded, ran: resident },
+    ...(opened.bare > 0 ? { memory: { bare: opened.bare, loaded: opened.loaded, ran: resident } } : {}), // Python on Windows does not know
   };
 }
 
 function judge(runners: readonly Runner[], results: readonly EntrantResult[], rounds: number): Verdict {
-  const usage = ({ turns }: Runner): Usage => ({
-    cpuShare: median(turns.map(({ cpuShare }) => cpuShare)),
-    switchesPerSecond: median(turns.map(({ switchesPerSecond }) => switchesPerSecond)),
-  });
+  const usage = ({ turns }: Runner): Usage => {
+    const waiting = turns.map(({ waitingShare }) => waitingShare).filter((share) => share !== undefined);
+    return {
+      cpuShare: median(turns.map(({ cpuShare }) => cpuShare)),
+      switchesPerSecond: median(turns.map(({ switchesPerSecond }) => switchesPerSecond)),
+      ...(waiting.length === 0 ? {} : { waitingShare: median(waiting) }),
+    };
+  };
   const others = results.slice(1);
   // Decoding a photo keeps threads of other libraries busy, which take turns among themselves.
   const alone = runners.filter(({ task }) => task.kind === 'tensor');
   return verdict([
     ...alone.flatMap((runner) => judgeUsage(usage(runner)).map((reason) => reason && `${runner.entrant.label}: ${reason}`)),
+    ...runners.map(({ racer, entrant }) =>
+      racer.restless ? `${entrant.label}: its threads went on spinning after its turns, and this system cannot stop a process` : undefined),
     ...others.map(({ label, ratio }) => (ratio === undefined ? undefined : judgeRatio(label, ratio, rounds))),
   ]);
 }

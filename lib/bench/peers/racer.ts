@@ -5,7 +5,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
-import { MARK, type Failure, type Request, type Response } from './protocol.js';
+import { MARK, type Failure, type Request, type Response, type Rest } from './protocol.js';
 
 export interface Launch {
   readonly command: string;
@@ -37,14 +37,21 @@ process.once('exit', () => {
   for (const child of alive) child.kill('SIGKILL');
 });
 
+/** Windows has no SIGSTOP. */
+export const canStop = process.platform !== 'win32';
+
 export class Racer {
   readonly #child: ChildProcess;
+  readonly #stops: boolean;
+  #restless = false;
   #waiting: { readonly id: number; readonly settle: (response: Response) => void; readonly fail: (error: Error) => void } | undefined;
   #lastId = 0;
   #complaint = '';
   #ended: RacerError | undefined;
 
-  constructor({ command, args, install }: Launch) {
+  /** Without `stops` the process is not stopped between its turns, but asked to come to rest. */
+  constructor({ command, args, install }: Launch, stops = canStop) {
+    this.#stops = stops;
     this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
     alive.add(this.#child);
     this.#child.on('error', (error: NodeJS.ErrnoException) => {
@@ -62,11 +69,24 @@ export class Racer {
     if (this.#child.stdout !== null) createInterface({ input: this.#child.stdout }).on('line', (line) => this.#hear(line));
   }
 
+  /** Some thread of it went on spinning after its turns, and nothing here could stop it. */
+  get restless(): boolean {
+    return this.#restless;
+  }
+
   /** Wakes the process, asks it, and puts it to sleep again: the cores belong to who was asked last. */
   async ask(request: RequestBody): Promise<unknown> {
+    if (this.#stops) this.#child.kill('SIGCONT');
+    const value = await this.#request(request);
+    // Worker threads that spin while idle would take the next one's time.
+    if (this.#stops) this.#child.kill('SIGSTOP');
+    else this.#restless ||= !((await this.#request({ method: 'rest' })) as Rest).idle;
+    return value;
+  }
+
+  async #request(request: RequestBody): Promise<unknown> {
     if (this.#ended !== undefined) throw this.#ended;
     const id = ++this.#lastId;
-    this.#child.kill('SIGCONT');
     const response = await new Promise<Response>((settle, fail) => {
       const timer = setTimeout(() => fail(new RacerError({ message: `no answer within ${PATIENCE_MS / 1000} s` })), PATIENCE_MS);
       const done = (): void => {
@@ -76,8 +96,6 @@ export class Racer {
       this.#waiting = { id, settle: (answer) => (done(), settle(answer)), fail: (error) => (done(), fail(error)) };
       this.#child.stdin?.write(`${JSON.stringify({ ...request, id })}\n`);
     });
-    // Worker threads that spin while idle would take the next one's time. Windows has no such signal.
-    if (process.platform !== 'win32') this.#child.kill('SIGSTOP');
     if (response.ok) return response.value;
     throw new RacerError(response.error);
   }
