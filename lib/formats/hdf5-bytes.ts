@@ -4,10 +4,16 @@
 // the format; see hdf5.ts.
 
 import { EfficientNetError } from '../errors.js';
-import { invalidCheckpoint } from './bytes.js';
+import { invalidCheckpoint, quote } from './bytes.js';
 
 /** 64 bits that are all ones: an address of nothing. */
 const kUndefined = 2n ** 64n - 1n;
+
+/**
+ * Bytes that the chunks of compressed datasets may take, for each of the file's own. Deflate can reach 1,032;
+ * weights, whose fractions are noise, reach 1.2, and 2 to 4 where they were rounded to 16 bits.
+ */
+export const kMaxRatio = 16;
 
 /** A stretch of the file. */
 export interface Extent {
@@ -25,6 +31,7 @@ export class Hdf5Bytes {
   readonly #visited = new Set<number>();
   #items: number;
   #data: number;
+  #decoded: number;
 
   constructor(bytes: Uint8Array, base: number) {
     this.bytes = bytes;
@@ -33,6 +40,7 @@ export class Hdf5Bytes {
     // No structure that is listed takes less than 8 bytes, and sound files do not share what they store.
     this.#items = 64 + Math.floor(bytes.length / 8);
     this.#data = bytes.length;
+    this.#decoded = bytes.length * kMaxRatio;
   }
 
   get length(): number {
@@ -135,5 +143,12 @@ export class Hdf5Bytes {
   spendData(size: number, at: number): void {
     this.#data -= size;
     if (!(this.#data >= 0)) this.fail('The file holds less data than its datasets and attributes claim', at);
+  }
+
+  /** Counts what chunks take in memory, before any of them is looked at. */
+  spendDecoded(size: number, path: string, at: number): void {
+    this.#decoded -= size;
+    if (this.#decoded >= 0) return;
+    this.fail(`The chunks of the dataset ${quote(path)} take ${size} bytes: with those before it more than ${kMaxRatio} times the file`, at);
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The messages of an HDF5 object header that describe data: element type, shape, layout, attribute.
-// HDF5 File Format Specification 3.0, section IV.A.2. Messages that a Keras file never has (chunks,
-// filters, external storage, compound types) are named and refused.
+// HDF5 File Format Specification 3.0, section IV.A.2. What a Keras file never has (external storage,
+// compound types) is named and refused; chunks are in hdf5-chunks.ts.
 
 import { elementBytes, elementCount, formatShape, quote } from './bytes.js';
 import type { Hdf5Bytes } from './hdf5-bytes.js';
@@ -92,7 +92,6 @@ export function elementsOf(file: Hdf5Bytes, { at, size }: Message, expected: num
   if (size < 4) file.fail(`The data layout of ${quote(path)} is cut off`, at);
   const [version, kind] = [file.u8(at), file.u8(at + 1)];
   if (version !== 3 && version !== 4) file.unsupported(`has a data layout of version ${version} in ${quote(path)}`, at);
-  if (kind === 2) file.unsupported(`stores the dataset ${quote(path)} in chunks, perhaps compressed`, at);
   if (kind !== 0 && kind !== 1) file.unsupported(`stores the dataset ${quote(path)} by a layout of class ${kind}`, at);
   if (kind === 1 && size < 18) file.fail(`The data layout of ${quote(path)} is cut off`, at);
   const length = kind === 0 ? file.u16(at + 2) : file.u64(at + 10);
@@ -109,14 +108,13 @@ export function elementsOf(file: Hdf5Bytes, { at, size }: Message, expected: num
   return file.slice(address, length);
 }
 
-/** Bytes of a dataset by its shape, checked before anything is looked at. */
-export function sizeOf(file: Hdf5Bytes, shape: readonly number[], type: Hdf5Type, path: string, at: number): number {
+/** Bytes of a dataset by its shape, checked before anything is looked at; `ratio` is more than 1 where it may be compressed. */
+export function sizeOf(file: Hdf5Bytes, shape: readonly number[], type: Hdf5Type, ratio: number, path: string, at: number): number {
   const count = elementCount(shape);
   const size = count === undefined ? Infinity : count * type.size;
-  if (!(size <= file.length)) {
-    file.fail(`The dataset ${quote(path)} of shape ${formatShape(shape)} needs ${size} bytes, more than the file's ${file.length}`, at);
-  }
-  return size;
+  if (size <= file.length * ratio) return size;
+  const limit = ratio === 1 ? `the file's ${file.length}` : `${ratio} times the file's ${file.length}`;
+  return file.fail(`The dataset ${quote(path)} of shape ${formatShape(shape)} needs ${size} bytes, more than ${limit}`, at);
 }
 
 export interface RawAttribute {

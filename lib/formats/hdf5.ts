@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // HDF5 files as h5py writes them for Keras: a tree of groups, contiguous datasets as views on the file,
-// and attributes that are text. No general reader: links to other places and files, chunks, filters
-// and compound types are refused. Measured on 3,000 files with up to three bytes changed, jsfive 0.4.2
-// took 127 MB for one of 19 kB, h5wasm 0.10.3 looped endlessly on one and aborted on another; neither
-// says where a file is wrong, and h5wasm's build for Node opens whatever file a link names.
+// chunked ones put together (hdf5-chunks.ts), and attributes that are text. No general reader: links to
+// other places and files and compound types are refused. Measured on files with up to three bytes changed,
+// jsfive 0.4.2 took 127 MB for one of 6,000 of 19 kB, h5wasm 0.10.3 looped endlessly on one of 3,000 and aborted on
+// another; neither says where a file is wrong, and h5wasm's build for Node opens whatever file a link names.
 // HDF5 File Format Specification 3.0.
 
 import { quote } from './bytes.js';
-import { Hdf5Bytes, type Extent } from './hdf5-bytes.js';
+import { Hdf5Bytes, kMaxRatio, type Extent } from './hdf5-bytes.js';
+import { chunkedElements, isChunked } from './hdf5-chunks.js';
+import { filtersOf } from './hdf5-filters.js';
 import { messageType, headerMessages } from './hdf5-header.js';
 import {
   attributeOf, dataspaceOf, datatypeOf, elementsOf, sizeOf, type Hdf5Type, type Message, type RawAttribute,
@@ -22,7 +24,7 @@ export interface Hdf5Dataset {
   readonly path: string;
   readonly shape: readonly number[];
   readonly type: Hdf5Type;
-  /** Little-endian, row-major; a view on the file. */
+  /** Little-endian, row-major; a view on the file, but for a dataset of chunks. */
   readonly bytes: Uint8Array;
   /** Those that hold text; a scalar is a list of one. */
   readonly attributes: ReadonlyMap<string, readonly string[]>;
@@ -114,20 +116,22 @@ export class Hdf5Group {
 function readDataset(file: Hdf5Bytes, at: number, path: string, messages: readonly Message[]): Hdf5Dataset {
   const only = (type: number): Message => {
     const [found, second] = messages.filter((message) => message.type === type);
-    if (found === undefined || second !== undefined) file.fail(`Expected one datatype, one dataspace and one layout of the dataset ${quote(path)}`, at);
+    if (found === undefined || second !== undefined) file.fail(`Expected one datatype, one dataspace, one layout and at most one list of filters of the dataset ${quote(path)}`, at);
     return found;
   };
-  for (const { type, at: place } of messages) {
-    if (type === messageType.filters) file.unsupported(`filters the dataset ${quote(path)}, perhaps compressed`, place);
-    if (type === messageType.externalFiles) file.fail(`The dataset ${quote(path)} lies in another file, which is not opened`, place);
-  }
+  const elsewhere = messages.find(({ type }) => type === messageType.externalFiles);
+  if (elsewhere !== undefined) file.fail(`The dataset ${quote(path)} lies in another file, which is not opened`, elsewhere.at);
   const type = datatypeOf(file, only(messageType.datatype));
   const space = only(messageType.dataspace);
   const shape = dataspaceOf(file, space);
   if (shape === undefined) return file.fail(`The dataset ${quote(path)} has no elements`, space.at);
-  const size = sizeOf(file, shape, type, path, space.at);
-  file.spendData(size, space.at);
-  const bytes = elementsOf(file, only(messageType.layout), size, path);
+  const layout = only(messageType.layout);
+  const chunked = isChunked(file, layout);
+  const size = sizeOf(file, shape, type, chunked ? kMaxRatio : 1, path, space.at);
+  const filters = messages.some((message) => message.type === messageType.filters) ? filtersOf(file, only(messageType.filters), path) : [];
+  if (!chunked && filters.length > 0) file.fail(`The dataset ${quote(path)} has filters but no chunks`, layout.at);
+  if (!chunked) file.spendData(size, space.at);
+  const bytes = chunked ? chunkedElements(file, layout, { path, shape, width: type.size, size, filters }) : elementsOf(file, layout, size, path);
   return { kind: 'dataset', path, shape, type, bytes, attributes: readAttributes(file, messages) };
 }
 

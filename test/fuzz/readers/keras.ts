@@ -4,12 +4,16 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { deflateSync } from 'node:zlib';
+import { kMaxRatio } from '../../../lib/formats/hdf5-bytes.js';
 import { readHdf5, type Hdf5Group } from '../../../lib/formats/hdf5.js';
 import { readKerasArchive, readKerasHdf5 } from '../../../lib/formats/keras.js';
 import { kerasInput } from '../../../lib/formats/keras-input.js';
 import { parseKerasConfig } from '../../../lib/formats/keras-config.js';
 import { readKerasLayers } from '../../../lib/formats/keras-layers.js';
 import { writeZip } from '../../lib/zip-writer.js';
+import { chunked, chunkTree, filterList } from '../../lib/helpers/hdf5-chunk-writer.js';
+import { datatype, Hdf5Writer, space, types } from '../../lib/helpers/hdf5-writer.js';
 import { legacyFile, storedFile } from '../../lib/helpers/small-keras.js';
 import { checkCheckpoint, type FuzzReader } from '../reader.js';
 
@@ -43,6 +47,18 @@ function openAll(group: Hdf5Group): void {
   }
 }
 
+/** One dataset of three chunks in a tree, which h5py's own files give four kilobytes each. */
+function chunkedFile(filtered: boolean): Buffer {
+  const file = new Hdf5Writer();
+  const tree = chunkTree(file, [0, 2, 4].map((first) => {
+    const plain = Buffer.from(Float32Array.of(first, first + 1).buffer);
+    const data = filtered ? deflateSync(plain) : plain;
+    return { place: [first], at: file.block(data), size: data.length };
+  }));
+  const messages = [space([6]), datatype(types.f32), chunked(tree, [2, 4]), ...(filtered ? [filterList(1)] : [])];
+  return file.finish(file.group([{ name: 'x', at: file.header(messages) }]));
+}
+
 export const kerasReaders: readonly FuzzReader[] = [
   {
     name: 'hdf5',
@@ -51,11 +67,17 @@ export const kerasReaders: readonly FuzzReader[] = [
     read: (bytes) => openAll(readHdf5(bytes, 7)),
   },
   {
+    name: 'hdf5-chunks',
+    seeds: () => [golden('small-chunked-v110.h5'), golden('small-chunked-latest.h5'), chunkedFile(false), chunkedFile(true)],
+    tokens: [...structures, 'FAHD', 'FADB', '\x03\x02', '\x04\x02', '\x05\x02', '\x01\x03'],
+    read: (bytes) => openAll(readHdf5(bytes)),
+  },
+  {
     name: 'keras',
     seeds: () => [legacyFile(), legacyFile(config), storedFile(), golden('small-latest.h5')],
     tokens: [...structures, ...names],
     read: (bytes) => {
-      checkCheckpoint(readKerasHdf5(bytes));
+      checkCheckpoint(readKerasHdf5(bytes), kMaxRatio);
       readKerasLayers(readHdf5(bytes));
     },
   },
@@ -75,6 +97,7 @@ export const kerasReaders: readonly FuzzReader[] = [
         readKerasArchive(
           writeZip([{ name: 'metadata.json', data: Buffer.from('{}') }, { name: 'config.json', data: Buffer.from(config) }, { name: 'model.weights.h5', data: bytes }]),
         ),
+        kMaxRatio,
       ),
   },
 ];
