@@ -4,6 +4,7 @@
 
 import { EfficientNetError } from '../errors.js';
 import type { Model } from '../model.js';
+import { checkpointOptions } from './checkpoint-options.js';
 import { modelOptions, UsageError, type Command } from './command.js';
 import { openModel } from './open-model.js';
 import { bar, formatMilliseconds, printable, type Terminal } from './terminal.js';
@@ -24,6 +25,7 @@ export const classify: Command = {
   summary: 'Label images: the most likely classes of each, with their probabilities.',
   options: {
     ...modelOptions,
+    ...checkpointOptions,
     top: { value: 'N', help: 'how many classes to show (default 5)' },
   },
   examples: [

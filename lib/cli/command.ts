@@ -40,8 +40,6 @@ export const defaultModel = 'b0';
 export const modelOptions: Readonly<Record<string, Option>> = {
   model: { value: 'NAME', help: 'architecture, or owner/name[@revision] of the model hub (default b0)' },
   weights: { value: 'FILE', help: 'checkpoint: a file, folder or URL; without it the published one is fetched once' },
-  file: { value: 'NAME', help: 'which file, where a folder or repository has several checkpoints' },
-  integrity: { value: 'HASH', help: 'sha256-... that the file at --weights must have' },
   threads: { value: 'N', help: 'threads to use (default: the cores that this process may use)' },
   isa: { value: 'NAME', help: 'scalar, avx2, avx512 or neon (default: the best that this processor has)' },
 };

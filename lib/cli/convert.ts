@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `efficientnet-simd convert`: any checkpoint to safetensors or ONNX. The work is convert.ts's.
 
-import { basename } from 'node:path';
-
+import { checkpointOptions, readCheckpointOptions } from './checkpoint-options.js';
 import { UsageError, type Command, type Values } from './command.js';
 import { ProgressBar } from './progress.js';
 import { formatMilliseconds, printable } from './terminal.js';
@@ -20,11 +19,10 @@ export const convert: Command = {
   options: {
     to: { value: 'FORMAT', help: 'safetensors or onnx, in place of what OUT\'s ending says' },
     model: { value: 'NAME', help: 'architecture (default: what the checkpoint says or its shapes are)' },
-    padding: { value: 'NAME', help: 'same or symmetric, in place of what the checkpoint implies' },
     size: { value: 'N', help: 'fix the ONNX input to this height and width (default: any size)' },
     height: { value: 'N', help: 'fix the ONNX input to this height in pixels' },
     width: { value: 'N', help: 'fix the ONNX input to this width in pixels' },
-    'external-data': { value: 'FILE', help: 'file in which an ONNX model keeps its tensors, under the name that the model gives it' },
+    ...checkpointOptions,
   },
   examples: [
     'convert efficientnet_b2.pth b2.safetensors',
@@ -38,8 +36,7 @@ export const convert: Command = {
     }
     const to = values.choice('to', ['safetensors', 'onnx']);
     const architecture = values.text('model');
-    const padding = values.choice('padding', ['same', 'symmetric']);
-    const external = values.text('external-data');
+    const choices = readCheckpointOptions(values);
     const size = readSize(values);
     if (to === undefined && !/\.(safetensors|onnx)$/i.test(output)) throw new UsageError('OUT ends in neither .safetensors nor .onnx: say --to safetensors or --to onnx');
     const progress = new ProgressBar(terminal.live);
@@ -49,10 +46,9 @@ export const convert: Command = {
     try {
       const made = await library.convert(input, output, {
         ...size,
+        ...choices,
         ...(to === undefined ? {} : { format: to }),
         ...(architecture === undefined ? {} : { architecture }),
-        ...(padding === undefined ? {} : { padding }),
-        ...(external === undefined ? {} : { externalData: { [basename(external)]: external } }),
         onProgress: (state) => progress.update(state),
       });
       progress.end();

@@ -3,6 +3,7 @@
 
 import type { Model } from '../model.js';
 import { looksLikeRepository } from '../hub/name.js';
+import { readCheckpointOptions } from './checkpoint-options.js';
 import { defaultModel, UsageError, type Values } from './command.js';
 import { ProgressBar, type DownloadState } from './progress.js';
 import type { Terminal } from './terminal.js';
@@ -10,22 +11,21 @@ import type { Terminal } from './terminal.js';
 const MOST_THREADS = 1024;
 const ISAS = ['scalar', 'avx2', 'avx512', 'neon'] as const;
 
-/** Loads what --model, --weights, --file, --integrity, --threads and --isa say. The caller closes it. */
+/** Loads what --model, --weights, --threads, --isa and the options of checkpoints say. The caller closes it. */
 export async function openModel(values: Values, terminal: Terminal): Promise<Model> {
   const weights = values.text('weights');
   // Beside weights no name is better than a wrong one: the checkpoint tells which network it is.
   const name = values.text('model') ?? (weights === undefined ? defaultModel : undefined);
   const repository = name !== undefined && looksLikeRepository(name);
   if (repository && weights !== undefined) throw new UsageError('--model names a repository, which has its own weights: give it without --weights');
-  const file = values.text('file');
-  const integrity = values.text('integrity');
+  const choices = readCheckpointOptions(values);
   const threads = values.count('threads', MOST_THREADS);
   const isa = values.choice('isa', ISAS);
   const progress = new ProgressBar(terminal.live);
   // Not before the options are known to be right: it loads the addon.
   const { load } = await import('../model.js');
   try {
-    const options = { file, integrity, threads, isa, onProgress: (state: DownloadState) => progress.update(state) };
+    const options = { ...choices, threads, isa, onProgress: (state: DownloadState) => progress.update(state) };
     return await (repository ? load(name, options) : load({ ...options, architecture: name, weights }));
   } finally {
     progress.end();

@@ -8,6 +8,7 @@ import { resolve } from 'node:path';
 
 import { systemCode, writeAtomic } from '../cache.js';
 import { EfficientNetError } from '../errors.js';
+import { checkpointOptions } from './checkpoint-options.js';
 import { defaultModel, modelOptions, UsageError, type Command, type Values } from './command.js';
 import { looksLikeRepository } from '../hub/name.js';
 import { buildNetwork } from '../network.js';
@@ -28,6 +29,7 @@ export const run: Command = {
     'The input holds height x width x 3 values for each image; several images may follow each other.',
   options: {
     ...modelOptions,
+    ...checkpointOptions,
     input: { value: 'FILE', help: 'float32 values to read' },
     output: { value: 'FILE', help: 'where to write the logits, float32, image after image' },
     size: { value: 'N', help: 'height and width in pixels (default: the model\'s)' },
