@@ -3,16 +3,21 @@
 // (formats/keras-input.ts), its epsilon, and what is left open where bare weights can be read in two ways.
 
 import { weightsMismatch } from '../fold.js';
-import type { ChannelMap, Checkpoint } from '../formats/tensor.js';
+import type { ChannelMap, Checkpoint, CheckpointFormat } from '../formats/tensor.js';
 import type { Network } from '../network.js';
 import type { CheckpointConfig, ConfigNote } from './config.js';
 
 /** How Keras' B0 to B7 were built: since TensorFlow 2.5 ('fixed'), or with the square-root quirk before ('legacy'). */
 export type KerasReading = 'fixed' | 'legacy';
 
+/** Keras' own files, and layers models of TensorFlow.js, which hold the same. */
+function isKeras(format: CheckpointFormat): boolean {
+  return format === 'keras' || format === 'tfjs-layers';
+}
+
 /** Undefined for files of others, and where the file says nothing. */
 export function kerasConfig({ format, input, metadata }: Checkpoint, reading: KerasReading | undefined): CheckpointConfig | undefined {
-  if (format !== 'keras') return undefined;
+  if (!isKeras(format)) return undefined;
   const epsilon = metadata.get('batchNormEpsilon');
   if (input === undefined && epsilon === undefined) return undefined;
   const { height, width, map, legacyMap, unknown, padsAsEven } = input ?? {};
@@ -53,7 +58,7 @@ export function kerasConfig({ format, input, metadata }: Checkpoint, reading: Ke
 /** Throws ERR_WEIGHTS_MISMATCH where the model says another activation than the network's: no shape would show it. */
 export function checkKerasNetwork({ format, metadata }: Checkpoint, { name, stem }: Network): void {
   const said = metadata.get('activation');
-  if (format !== 'keras' || said === undefined || said === stem.activation) return;
+  if (!isKeras(format) || said === undefined || said === stem.activation) return;
   throw weightsMismatch(`The Keras model activates its stem by ${JSON.stringify(said.slice(0, 80))}, ${name} by ${JSON.stringify(stem.activation)}; expected the same network`);
 }
 

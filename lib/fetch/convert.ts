@@ -4,7 +4,7 @@
 
 import { EfficientNetError } from '../errors.js';
 import { writeSafetensors } from '../formats/safetensors.js';
-import { readTfjsGraph } from '../formats/tfjs-graph.js';
+import { readTfjs } from '../formats/tfjs.js';
 import { canonicalMetadata, canonicalTensors, mapWeights } from '../weights.js';
 
 /**
@@ -21,7 +21,7 @@ export function convertTfjs(
       throw new EfficientNetError('ERR_INVALID_CHECKPOINT', `Expected model.json, found ${[...files.keys()].join(', ') || 'no file'}`);
     }
     // Padding and epsilon come from the graph, so no network is prescribed.
-    const folded = mapWeights(readTfjsGraph(model, files));
+    const folded = mapWeights(readTfjs(model, files));
     if (folded.network.name !== architecture) {
       throw new EfficientNetError('ERR_WEIGHTS_MISMATCH', `Expected the network ${architecture}, found ${folded.network.name}`);
     }

@@ -3,7 +3,7 @@
 // plain names of files in the same folder, as the readers check them.
 
 import { readSafetensorsIndex } from './safetensors-index.js';
-import { parseTfjsModel } from './tfjs-graph.js';
+import { parseTfjsModel } from './tfjs.js';
 
 /** Whether a file of this name names others, so that its content is worth a look. */
 export function mayHaveCompanions(name: string): boolean {

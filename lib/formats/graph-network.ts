@@ -126,13 +126,27 @@ function checkSharing({ stem, blocks, head }: MatchedGraph): void {
     layers.push(...own.filter((layer) => layer !== undefined));
   }
   const used = layers.reduce((sum, { weight }) => sum + weight.bytes.length, 0);
-  const held = [...new Set(layers.map(({ weight }) => weight))].reduce((sum, { bytes }) => sum + bytes.length, 0);
+  const held = distinctBytes(layers.map(({ weight }) => weight.bytes));
   if (used > 2 * held + kSharedBytes) {
     throw new EfficientNetError('ERR_UNSUPPORTED', `Expected weights of each layer's own, but the graph uses ${held} bytes of weights as ${used}`);
   }
 }
 
 const kSharedBytes = 2 ** 20;
+
+/** How many bytes the views cover together: constants of different names may lie in the same place. */
+function distinctBytes(views: readonly Uint8Array[]): number {
+  const reached = new Map<ArrayBufferLike, number>();
+  let total = 0;
+  for (const { buffer, byteOffset, byteLength } of [...views].sort((a, b) => a.byteOffset - b.byteOffset)) {
+    const end = byteOffset + byteLength;
+    const last = reached.get(buffer) ?? 0;
+    if (end <= last) continue;
+    total += end - Math.max(byteOffset, last);
+    reached.set(buffer, end);
+  }
+  return total;
+}
 
 /** A pooling of a fixed size is a mean only where that is the size of its input. */
 function checkWindows(graph: Graph, { stem, blocks, head }: MatchedGraph, height: number | undefined, width: number | undefined): void {
@@ -152,9 +166,4 @@ function checkWindows(graph: Graph, { stem, blocks, head }: MatchedGraph, height
     if (block.kind === 'mbconv' && block.excite !== undefined) check(block.excite.reduce, block.excite.window);
   }
   check(head.hidden?.layer ?? head.classifier, head.window);
-}
-
-/** Thrown where a graph is sound and holds weights that are no floating-point numbers. */
-export function quantised(what: string): EfficientNetError {
-  return new EfficientNetError('ERR_UNSUPPORTED', `${what}: quantised networks are not supported; export the network in float32 or float16`);
 }

@@ -15,7 +15,7 @@ import { isKerasEntry, readKerasArchive, readKerasHdf5 } from './keras.js';
 import { looksLikeSafetensors, readSafetensors } from './safetensors.js';
 import { assembleSafetensors, looksLikeSafetensorsIndex, readSafetensorsIndex } from './safetensors-index.js';
 import { firstZipName, looksLikeZip } from './zip.js';
-import { assembleTfjsGraph, looksLikeJson, parseTfjsModel } from './tfjs-graph.js';
+import { assembleTfjs, looksLikeJson, parseTfjsModel } from './tfjs.js';
 import { looksLikeTflite, readTflite } from './tflite.js';
 import type { Checkpoint, CheckpointFormat } from './tensor.js';
 import { readTorch } from './torch.js';
@@ -29,7 +29,7 @@ export type ExternalFiles = ReadonlyMap<string, string | URL | Uint8Array>;
 
 /**
  * Reads a checkpoint: a path, a file URL, or a file's bytes (which must not change while the result
- * is in use). safetensors, PyTorch's and Keras' formats, or the model.json of a TensorFlow.js graph model,
+ * is in use). safetensors, PyTorch's and Keras' formats, or a TensorFlow.js model's model.json,
  * whose shards are read from the same folder and nowhere else. Of `external` the files are
  * read that an ONNX model names.
  *
@@ -48,7 +48,7 @@ export async function readCheckpoint(source: string | URL | Uint8Array, external
     }
     const model = parseTfjsModel(bytes);
     const shards = await readShards(dirname(path), model.groups.flatMap((group) => group.paths), model.weightBytes);
-    return assembleTfjsGraph(model, shards);
+    return assembleTfjs(model, shards);
   } catch (error) {
     throw error instanceof EfficientNetError ? new EfficientNetError(error.code, `${path}: ${error.message}`, { cause: error }) : error;
   }
@@ -70,6 +70,7 @@ export function parseCheckpoint(source: Uint8Array, external: ExternalData = new
     case 'keras':
       return looksLikeZip(bytes) ? readKerasArchive(bytes) : readKerasHdf5(bytes);
     case 'tfjs-graph':
+    case 'tfjs-layers':
       throw new EfficientNetError(
         'ERR_UNSUPPORTED',
         "The bytes are a TensorFlow.js model.json, whose weights are in other files; give the model.json's path",

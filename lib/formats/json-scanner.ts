@@ -42,6 +42,12 @@ export class JsonScanner {
     throw invalidCheckpoint(what, offset);
   }
 
+  /** The character that comes next, which is not taken; undefined at the end. */
+  next(): string | undefined {
+    this.#skipSpace();
+    return this.#text[this.#position];
+  }
+
   /** Takes the character if it comes next. */
   accept(character: string): boolean {
     this.#skipSpace();

@@ -12,8 +12,11 @@ import {
 import { MessageReader } from './protobuf.js';
 import type { ElementType } from './tensor.js';
 
-/** A network of the family has under 2,000 nodes; the limit keeps a small file from becoming millions of objects. */
-const kMaxEntries = 100_000;
+/**
+ * Of nodes and tensors. L2 has 2,500, and 8,000 where PyTorch computes TensorFlow's padding as it runs;
+ * the limit keeps a small file from becoming millions of objects.
+ */
+const kMaxEntries = 20_000;
 const kMaxRank = 16;
 const kMaxIntegers = 4096;
 

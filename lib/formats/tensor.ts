@@ -12,7 +12,7 @@ export interface Tensor {
   readonly bytes: Uint8Array;
 }
 
-export type CheckpointFormat = 'safetensors' | 'torch' | 'keras' | 'tfjs-graph' | 'onnx' | 'tflite';
+export type CheckpointFormat = 'safetensors' | 'torch' | 'keras' | 'tfjs-graph' | 'tfjs-layers' | 'onnx' | 'tflite';
 
 type NetworkActivation = 'none' | 'relu' | 'relu6' | 'swish' | 'sigmoid' | 'hard-swish' | 'hard-sigmoid';
 

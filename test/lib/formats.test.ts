@@ -96,7 +96,7 @@ describe('readCheckpoint', () => {
       ['\x1c\0\0\0TFL3', 'ERR_INVALID_CHECKPOINT', /truncated: expected 4 more bytes/],
       ['version https://git-lfs.github.com/spec/v1\n', 'ERR_INVALID_CHECKPOINT', /git lfs pull/],
       ['\n<!DOCTYPE html>', 'ERR_INVALID_CHECKPOINT', /web page/],
-      ['{"a":1}', 'ERR_INVALID_CHECKPOINT', /model\.json of a TensorFlow\.js graph model/],
+      ['{"a":1}', 'ERR_INVALID_CHECKPOINT', /model\.json of a TensorFlow\.js model/],
       ['\0'.repeat(600), 'ERR_INVALID_CHECKPOINT', /of no known format/],
     ];
     for (const [text, code, message] of cases) {

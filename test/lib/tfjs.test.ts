@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { EfficientNetError, type ErrorCode } from '../../lib/errors.js';
 import { readCheckpoint } from '../../lib/formats/index.js';
 import type { Checkpoint } from '../../lib/formats/tensor.js';
-import { readTfjsGraph } from '../../lib/formats/tfjs-graph.js';
+import { readTfjs } from '../../lib/formats/tfjs.js';
 import { firstDifference } from '../../lib/described-network.js';
 import { recipeOfGraph } from '../../lib/graph-recipe.js';
 import { standardRecipe } from '../../lib/recipe.js';
@@ -32,7 +32,7 @@ const shards = cut(data, 101, 999);
 function read(change: (model: Model) => void = () => undefined, files: ReadonlyMap<string, Uint8Array> = shards): Checkpoint {
   const model = graph.model([...shards.keys()]);
   change(model);
-  return readTfjsGraph(Buffer.from(JSON.stringify(model)), files);
+  return readTfjs(Buffer.from(JSON.stringify(model)), files);
 }
 
 function assertFails(action: () => unknown, code: ErrorCode, message: RegExp): void {
@@ -130,14 +130,14 @@ describe('tfjs: what is not one', () => {
   const first = (model: Model, op: string): Node => nodes(model, op)[0] ?? assert.fail();
   const weight = (model: Model, i: number): Model['weightsManifest'][number]['weights'][number] => model.weightsManifest[0]?.weights[i] ?? assert.fail();
   const cases: readonly (readonly [name: string, change: (model: Model) => void, code: ErrorCode, message: RegExp])[] = [
-    ['layers model', (m) => (m.format = 'layers-model'), 'ERR_UNSUPPORTED', /layers model/],
+    ['layers model', (m) => (m.format = 'layers-model'), 'ERR_INVALID_CHECKPOINT', /model_config/],
     ['no topology', (m) => delete (m as Partial<Model>).modelTopology, 'ERR_INVALID_CHECKPOINT', /with modelTopology/],
     ['manifest of another kind', (m) => (m.weightsManifest = 7 as unknown as []), 'ERR_INVALID_CHECKPOINT', /an array for weightsManifest/],
     ['nodes of another kind', (m) => (m.modelTopology.node = {} as unknown as []), 'ERR_INVALID_CHECKPOINT', /an array for modelTopology\.node/],
     ['node without op', (m) => (first(m, 'Mean').op = ''), 'ERR_INVALID_CHECKPOINT', /a string for the op of/],
     ['node twice', (m) => m.modelTopology.node.push(first(m, 'Mean')), 'ERR_INVALID_CHECKPOINT', /Two nodes/],
     ['input that is a number', (m) => (first(m, 'Mean').input[0] = 7 as unknown as string), 'ERR_INVALID_CHECKPOINT', /a string for an input/],
-    ['quantised', (m) => (weight(m, 3).quantization = { dtype: 'uint8', scale: 1, min: 0 }), 'ERR_UNSUPPORTED', /"Func\/input\/_3" is quantised/],
+    ['quantised', (m) => (weight(m, 3).quantization = { dtype: 'uint8', scale: 1, min: 0 }), 'ERR_INVALID_CHECKPOINT', /bytes in the shards/],
     ['float16', (m) => (weight(m, 3).dtype = 'float16'), 'ERR_UNSUPPORTED', /element type "float16"/],
     ['negative shape', (m) => (weight(m, 3).shape = [-1]), 'ERR_INVALID_CHECKPOINT', /non-negative integers as the shape/],
     ['fractional shape', (m) => (weight(m, 3).shape = [1.5]), 'ERR_INVALID_CHECKPOINT', /non-negative integers as the shape/],
@@ -177,9 +177,9 @@ describe('tfjs: what is not one', () => {
 
   it('text that is not a model', () => {
     for (const text of ['', '{', '[]', 'null', '7', '{}', '\ufeff', '['.repeat(1e6), '{"modelTopology":null,"weightsManifest":[]}']) {
-      assertFails(() => readTfjsGraph(Buffer.from(text), new Map()), 'ERR_INVALID_CHECKPOINT', /./);
+      assertFails(() => readTfjs(Buffer.from(text), new Map()), 'ERR_INVALID_CHECKPOINT', /./);
     }
-    assertFails(() => readTfjsGraph(Buffer.from('{"a":"\xff"}', 'latin1'), new Map()), 'ERR_INVALID_CHECKPOINT', /Malformed JSON/);
+    assertFails(() => readTfjs(Buffer.from('{"a":"\xff"}', 'latin1'), new Map()), 'ERR_INVALID_CHECKPOINT', /Malformed JSON/);
   });
 
   it('refuses or loads every tenth byte changed, and every shard truncated', () => {
@@ -189,7 +189,7 @@ describe('tfjs: what is not one', () => {
       const changed = Buffer.from(text);
       changed[at] = (changed[at] ?? 0) ^ 0x01;
       try {
-        readTfjsGraph(changed, shards);
+        readTfjs(changed, shards);
       } catch (error) {
         assert.ok(error instanceof EfficientNetError, String(error));
       }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The fuzzer's entry for TensorFlow.js: a changed model.json over sound shards.
 
-import { assembleTfjsGraph, parseTfjsModel } from '../../../lib/formats/tfjs-graph.js';
+import { assembleTfjs, parseTfjsModel } from '../../../lib/formats/tfjs.js';
 import { writeGraph } from '../../lib/graph-writer.js';
 import { checkCheckpoint, type FuzzReader } from '../reader.js';
 
@@ -17,6 +17,6 @@ export const tfjsReaders: readonly FuzzReader[] = [
       '"Func/input/_0"', '"float32"', '"int32"', '"shape":[]', '"quantization":{"dtype":"uint8","scale":1,"min":0}', 'a.bin', '../', '__proto__',
     ],
     // The copies: a constant may be transposed, and shared by every name that a changed graph gives it.
-    read: (bytes) => checkCheckpoint(assembleTfjsGraph(parseTfjsModel(bytes), shards), 4),
+    read: (bytes) => checkCheckpoint(assembleTfjs(parseTfjsModel(bytes), shards), 4),
   },
 ];

@@ -2,7 +2,10 @@
 // What a reader may do with a damaged file: load it, or refuse it with a typed error.
 
 import { strict as assert } from 'node:assert';
-import { EfficientNetError } from '../../../lib/errors.js';
+import { EfficientNetError, type ErrorCode } from '../../../lib/errors.js';
+
+/** What a damaged file may be: malformed, of a kind that is not supported, or of weights that do not fit each other. */
+const codes: readonly ErrorCode[] = ['ERR_INVALID_CHECKPOINT', 'ERR_UNSUPPORTED', 'ERR_WEIGHTS_MISMATCH'];
 
 /** True for a load, false for a typed error; anything else is a failure. */
 export function loads(read: () => unknown): boolean {
@@ -11,7 +14,7 @@ export function loads(read: () => unknown): boolean {
     return true;
   } catch (error) {
     assert.ok(error instanceof EfficientNetError, String(error));
-    assert.ok(error.code === 'ERR_INVALID_CHECKPOINT' || error.code === 'ERR_UNSUPPORTED', error.code);
+    assert.ok(codes.includes(error.code), error.code);
     return false;
   }
 }
@@ -24,4 +27,17 @@ export function milliseconds(work: () => unknown): number {
     return performance.now() - started;
   });
   return Math.min(...times);
+}
+
+const kMilliseconds = 50;
+
+/** As loads, and within 50 ms. */
+export function loadsQuickly(read: () => unknown): boolean {
+  const started = performance.now();
+  const loaded = loads(read);
+  if (performance.now() - started >= kMilliseconds) {
+    const shortest = milliseconds(() => loads(read));
+    assert.ok(shortest < kMilliseconds, `took ${shortest} ms`);
+  }
+  return loaded;
 }

@@ -11,11 +11,11 @@ import { load, type EfficientNet, type LoadOptions } from '../../../lib/index.js
 export const root = join(__dirname, '..', '..', '..', '..');
 
 /**
- * The first Python that imports all the modules: EFFNET_PYTHON, Debian's, then the one on PATH. Where
+ * The first Python that imports all the modules: the preferred one, Debian's, then the one on PATH. Where
  * there is none, a test is skipped, or fails where the variable `required` is 1.
  */
-export function pythonWith(modules: readonly string[], required: string): string | undefined {
-  const candidates = [process.env['EFFNET_PYTHON'] ?? '', '/usr/bin/python3', 'python3'].filter((name) => name !== '');
+export function pythonWith(modules: readonly string[], required: string, preferred = process.env['EFFNET_PYTHON']): string | undefined {
+  const candidates = [preferred ?? '', '/usr/bin/python3', 'python3'].filter((name) => name !== '');
   const found = candidates.find((name) => spawnSync(name, ['-c', `import ${modules.join(', ')}`]).status === 0);
   assert.ok(found !== undefined || process.env[required] !== '1', `${required}=1, but no Python here imports ${modules.join(', ')}`);
   return found;
