@@ -24,6 +24,7 @@ endif()
 add_library(efficientnet_simd SHARED
   native/node/addon.cc
   native/node/convolution_bench.cc
+  native/node/image_jobs.cc
   native/node/job.cc
   native/node/kernel_bench.cc
   native/node/report.cc

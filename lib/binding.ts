@@ -18,13 +18,21 @@ export interface NativePixels {
   readonly stride: number;
 }
 
-export type Wanted = 'logits' | 'embedding';
+export type Wanted = 'logits' | 'embedding' | 'features';
 
 export interface NativeShape {
   readonly height: number;
   readonly width: number;
   readonly layout: 'nhwc' | 'nchw';
   readonly output: Wanted;
+}
+
+/** What the last layer of one stride puts out. */
+export interface NativeMap {
+  readonly stride: number;
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
 }
 
 export interface NativeStep {
@@ -52,7 +60,8 @@ export interface NativeInfo {
 
 /**
  * A packed network with a thread and a queue of its own. Inputs are copied before a call returns and
- * outputs written when it has succeeded. Ids are the caller's, 1 to 2^31 - 1; cancel(id) rejects that
+ * outputs written when it has succeeded. Several images of a tensor, and calls of one image that wait,
+ * run one on each thread where there are enough; calls settle in their order. Ids are the caller's, 1 to 2^31 - 1; cancel(id) rejects that
  * call with code ERR_CANCELLED.
  */
 export interface NativeSession {
@@ -75,6 +84,11 @@ export interface NativeSession {
     recipe: Recipe,
     wanted: Wanted,
   ): NativeTimings;
+  /**
+   * What output 'features' holds of an image of that size, one after the other, height x width x channels
+   * numbers each.
+   */
+  featureMaps(height: number, width: number): readonly NativeMap[];
   info(): NativeInfo;
   cancel(id: number): void;
   /** Rejects what is pending with ERR_CLOSED at once; resolves when the memory is free. Only once. */

@@ -5,45 +5,31 @@
 import { types } from 'node:util';
 
 import { fromNative, nativeCode, type Isa, type NativeSession, type NativeTimings, type Wanted } from './binding.js';
-import { checkBoolean, checkInteger, checkOneOf, checkOptions, invalidArgument } from './check.js';
+import {
+  checkOneTensor,
+  checkOutput,
+  checkSignal,
+  checkSyncImage,
+  checkTensor,
+  checkTensorShape,
+  mapsOf,
+  type Classification,
+  type ClassifyOptions,
+  type EmbedOptions,
+  type FeatureMap,
+  type FeaturesOptions,
+  type RunOptions,
+  sizeOf,
+  type TensorShape,
+} from './call-arguments.js';
+import { checkBoolean, checkInteger, checkOptions, invalidArgument } from './check.js';
 import type { CheckpointFacts } from './config/config.js';
 import { EfficientNetError } from './errors.js';
-import { decodeImage, rawPixels, type DecodedImage, type ImageSource, type RawPixels } from './image.js';
+import { decodeImage, heldImage, rawPixels, type DecodedImage, type ImageSource, type RawPixels } from './image.js';
 import type { Padding } from './network.js';
 import type { Naming } from './naming.js';
 import type { Recipe } from './recipe.js';
 import { bestOf, type Prediction } from './scores.js';
-
-export type { Prediction } from './scores.js';
-
-export interface ClassifyOptions {
-  /** How many classes to return, best first: 1 to the number of classes; 5 unless given. */
-  readonly top?: number | undefined;
-  /** Stops the call within one block of the network. */
-  readonly signal?: AbortSignal | undefined;
-  /** Return a Classification, which says how long each part took. */
-  readonly timings?: boolean | undefined;
-}
-
-export interface Classification {
-  readonly predictions: Prediction[];
-  readonly milliseconds: { readonly decode: number; readonly prepare: number; readonly infer: number };
-}
-
-export interface RunOptions {
-  /** Order of the input's numbers: 'nhwc' (the default) or 'nchw'. */
-  readonly layout?: 'nhwc' | 'nchw' | undefined;
-  /** Of every image in pixels, 1 to 4096; the model's resolution unless given. */
-  readonly height?: number | undefined;
-  readonly width?: number | undefined;
-  /** Receives the result when the call has succeeded; exactly images x classes numbers. */
-  readonly output?: Float32Array | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface EmbedOptions {
-  readonly signal?: AbortSignal | undefined;
-}
 
 export interface ModelInfo {
   /** Of the architecture: 'b0'. */
@@ -82,9 +68,8 @@ export interface ModelParts {
   readonly labels: readonly string[] | undefined;
 }
 
-const kMaxSide = 4096;
-/** Images of one classify call that are decoded or queued at once: one runs while the next decodes. */
-const kInFlight = 3;
+/** Images of a list that are decoded or queued besides one for each thread. */
+const kAhead = 2;
 const kLargestId = 2 ** 31 - 1;
 
 /**
@@ -123,8 +108,8 @@ export class EfficientNet {
    * Labels an image: a path, a file URL, an encoded file's bytes, or raw pixels. The scores are the
    * softmax over all classes. Raw pixels of a single image are copied before the call returns.
    *
-   * Given several images, decodes one while another runs, and returns a list for each. Raw pixels
-   * among them must stay as they are until the call has finished.
+   * Given several images, decodes some while others run, where there are enough one on each thread, and
+   * returns a list for each. Raw pixels and encoded bytes among them are copied before the call returns.
    *
    * Rejects with ERR_INVALID_IMAGE or ERR_FILE for what cannot be read, ERR_INVALID_ARGUMENT,
    * ERR_MISSING_DEPENDENCY if an encoded image needs sharp, ERR_CLOSED, or the signal's reason.
@@ -193,25 +178,39 @@ export class EfficientNet {
   async embed(input: ImageSource | Float32Array, options?: EmbedOptions): Promise<Float32Array> {
     const signal = checkSignal(checkOptions<EmbedOptions>('the embed options', options, ['signal']).signal);
     const output = new Float32Array(this.#facts.features);
-    if (types.isFloat32Array(input)) {
-      const shape = this.#checkOneTensor(input);
-      await this.#start(signal, (session, id) => session.run(input, output, shape, id));
-    } else {
-      await this.#pixels(input, output, 'embedding', signal);
-    }
+    await this.#one(input, output, 'embedding', this.#ownShape(input), signal);
     return output;
   }
 
   /** The same at once, for raw pixels or one tensor. */
   embedSync(input: RawPixels | Float32Array): Float32Array {
     const output = new Float32Array(this.#facts.features);
-    if (types.isFloat32Array(input)) {
-      const shape = this.#checkOneTensor(input);
-      this.#sync((session) => session.runSync(input, output, shape));
-    } else {
-      this.#pixelsSync(checkSyncImage(input), output, 'embedding');
-    }
+    this.#oneSync(input, output, 'embedding', this.#ownShape(input));
     return output;
+  }
+
+  /**
+   * The maps inside the network, one for each stride from 2 on: what the last layer with that stride puts
+   * out, before the head. Of an image as classify() takes it, or of one normalised tensor (of any size,
+   * with `height` and `width`). The head is not computed.
+   *
+   * @example
+   * const maps = await model.features('cat.jpg');
+   * console.log(maps.map(({ stride, channels, height, width }) => [stride, channels, height, width]));
+   * // b0: [2, 16, 112, 112], [4, 24, 56, 56], [8, 40, 28, 28], [16, 112, 14, 14], [32, 320, 7, 7]
+   */
+  async features(input: ImageSource | Float32Array, options?: FeaturesOptions): Promise<FeatureMap[]> {
+    const { shape, signal, maps, output } = this.#checkFeatures(input, options);
+    await this.#one(input, output, 'features', shape, signal);
+    return mapsOf(maps, output);
+  }
+
+  /** The same at once, for raw pixels or one tensor. */
+  featuresSync(input: RawPixels | Float32Array, options?: FeaturesOptions): FeatureMap[] {
+    const { shape, signal, maps, output } = this.#checkFeatures(input, options);
+    signal?.throwIfAborted();
+    this.#oneSync(input, output, 'features', shape);
+    return mapsOf(maps, output);
   }
 
   /**
@@ -251,25 +250,26 @@ export class EfficientNet {
   #checkRun(input: unknown, options: RunOptions | undefined) {
     const { resolution, classes } = this.#facts;
     const given = checkOptions<RunOptions>('the run options', options, ['layout', 'height', 'width', 'output', 'signal']);
-    const height = given.height === undefined ? resolution : checkInteger('height', given.height, 1, kMaxSide);
-    const width = given.width === undefined ? resolution : checkInteger('width', given.width, 1, kMaxSide);
-    const layout = given.layout === undefined ? 'nhwc' : checkOneOf('layout', given.layout, ['nhwc', 'nchw']);
+    const shape = checkTensorShape(given, resolution);
     const signal = checkSignal(given.signal);
     this.#open();
-    const images = checkTensor(input, height, width);
-    return { shape: { height, width, layout }, output: checkOutput(given.output, images, classes), signal };
+    const images = checkTensor(input, shape);
+    return { shape, output: checkOutput(given.output, images, classes), signal };
   }
 
-  #checkOneTensor(input: Float32Array) {
-    const { resolution } = this.#facts;
-    const one = resolution * resolution * 3;
-    if (input.length !== one) {
-      throw new EfficientNetError(
-        'ERR_INVALID_ARGUMENT',
-        `Expected ${one} numbers in the tensor to embed (one image of ${resolution} x ${resolution} x 3) but received ${input.length}`,
-      );
+  #checkFeatures(input: unknown, options: FeaturesOptions | undefined) {
+    const given = checkOptions<FeaturesOptions>('the features options', options, ['layout', 'height', 'width', 'signal']);
+    const shape = checkTensorShape(given, this.#facts.resolution);
+    const signal = checkSignal(given.signal);
+    if (types.isFloat32Array(input)) {
+      checkOneTensor(input, shape, 'take features of');
+    } else if (given.layout !== undefined || given.height !== undefined || given.width !== undefined) {
+      throw invalidArgument('input', 'a Float32Array, since layout, height or width were given, which only a tensor has', input);
     }
-    return { height: resolution, width: resolution, layout: 'nhwc', output: 'embedding' } as const;
+    const { height, width } = types.isFloat32Array(input) ? shape : this.#facts.recipe;
+    const maps = this.#sync((session) => session.featureMaps(height, width));
+    const output = new Float32Array(sizeOf(maps));
+    return { shape, signal, maps, output };
   }
 
   // ---- calls into the session -----------------------------------------------------------------------
@@ -306,6 +306,30 @@ export class EfficientNet {
     }
   }
 
+  /** The shape of a tensor at the model's resolution. */
+  #ownShape(input: unknown): TensorShape {
+    const shape = checkTensorShape({}, this.#facts.resolution);
+    if (types.isFloat32Array(input)) checkOneTensor(input, shape, 'embed');
+    return shape;
+  }
+
+  /** One image, or one tensor of that shape. */
+  async #one(input: ImageSource | Float32Array, output: Float32Array, wanted: Wanted, shape: TensorShape, signal: AbortSignal | undefined): Promise<void> {
+    if (types.isFloat32Array(input)) {
+      await this.#start(signal, (session, id) => session.run(input, output, { ...shape, output: wanted }, id));
+    } else {
+      await this.#pixels(input, output, wanted, signal);
+    }
+  }
+
+  #oneSync(input: RawPixels | Float32Array, output: Float32Array, wanted: Wanted, shape: TensorShape): void {
+    if (types.isFloat32Array(input)) {
+      this.#sync((session) => session.runSync(input, output, { ...shape, output: wanted }));
+    } else {
+      this.#pixelsSync(checkSyncImage(input), output, wanted);
+    }
+  }
+
   /** Milliseconds that decoding took, and the session's own. */
   async #pixels(
     image: ImageSource,
@@ -339,7 +363,7 @@ export class EfficientNet {
   async #classifyAll(given: readonly ImageSource[], top: number, signal: AbortSignal | undefined): Promise<Classification[]> {
     signal?.throwIfAborted();
     this.#open(); // also where there is nothing to do
-    const images = [...given]; // the caller may go on changing the list
+    const images = [...given]; // the caller may go on changing the list, and what is in it
     const results: Classification[] = new Array<Classification>(images.length);
     let next = 0;
     const lane = async (): Promise<void> => {
@@ -354,45 +378,20 @@ export class EfficientNet {
         }
       }
     };
-    await Promise.all(Array.from({ length: Math.min(kInFlight, images.length) }, lane));
+    const lanes = Promise.all(Array.from({ length: Math.min(this.#native.threads + kAhead, images.length) }, lane));
+    // Those images are copied already, by the session or for the decoder.
+    try {
+      for (let at = next; at < images.length; at++) images[at] = heldImage(images[at] as ImageSource);
+    } catch (error) {
+      next = images.length;
+      lanes.catch(() => undefined); // the same call has failed already
+      throw error;
+    }
+    await lanes;
     return results;
   }
 }
 
 function isList(value: ImageSource | readonly ImageSource[]): value is readonly ImageSource[] {
   return Array.isArray(value);
-}
-
-function checkSignal(signal: unknown): AbortSignal | undefined {
-  if (signal === undefined || signal instanceof AbortSignal) return signal;
-  throw invalidArgument('signal', 'an AbortSignal', signal);
-}
-
-function checkSyncImage(image: unknown): DecodedImage {
-  const pixels = rawPixels(image);
-  if (pixels !== undefined) return pixels;
-  throw invalidArgument('image', 'raw pixels { data, width, height, channels } (only classify and embed decode files)', image);
-}
-
-/** The number of images in a tensor. */
-function checkTensor(input: unknown, height: number, width: number): number {
-  // By internal slots: what merely inherits from Float32Array holds no numbers, and arrays of other realms do.
-  if (!types.isFloat32Array(input)) throw invalidArgument('input', 'a Float32Array', input);
-  const one = height * width * 3;
-  const images = input.length / one;
-  if (images >= 1 && Number.isInteger(images)) return images;
-  throw new EfficientNetError(
-    'ERR_INVALID_ARGUMENT',
-    `Expected ${one} numbers for input (${height} x ${width} x 3), or a multiple of it for several images, ` +
-      `but received ${input.length}: give height and width if they are not the model's`,
-  );
-}
-
-function checkOutput(output: unknown, images: number, classes: number): Float32Array {
-  const length = images * classes;
-  if (output === undefined) return new Float32Array(length);
-  const expected = `a Float32Array of ${length} numbers (${images} x ${classes})`;
-  if (!types.isFloat32Array(output)) throw invalidArgument('output', expected, output);
-  if (output.length === length) return output;
-  throw new EfficientNetError('ERR_INVALID_ARGUMENT', `Expected ${expected} for output but received one of ${output.length} numbers`);
 }

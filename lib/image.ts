@@ -91,6 +91,18 @@ export function rawPixels(input: unknown): DecodedImage | undefined {
   return { data, width, height, channels, stride };
 }
 
+/** The image in memory of its own, where it lies in memory at all; what is no image stays as it is. */
+export function heldImage(image: ImageSource): ImageSource {
+  if (isEncoded(image)) return Buffer.from(bytesOf(image) ?? []);
+  let raw: DecodedImage | undefined;
+  try {
+    raw = rawPixels(image);
+  } catch {
+    return image; // told when it is used
+  }
+  return raw === undefined ? image : { ...raw, data: new Uint8Array(raw.data) };
+}
+
 /**
  * Decodes a file or encoded bytes, or checks raw pixels, which are not copied: a caller that lets
  * time pass before using them must check their length again.

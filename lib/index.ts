@@ -2,7 +2,9 @@
 // The package's public surface: exports only.
 
 export { load, EfficientNet, type LoadOptions, type Model } from './model.js';
-export type { Classification, ClassifyOptions, EmbedOptions, ModelInfo, Prediction, RunOptions } from './efficientnet.js';
+export type { Classification, ClassifyOptions, EmbedOptions, FeatureMap, FeaturesOptions, RunOptions } from './call-arguments.js';
+export type { ModelInfo } from './efficientnet.js';
+export type { Prediction } from './scores.js';
 export type { CheckpointFacts } from './config/config.js';
 export type { ImageSource, PixelChannels, RawPixels } from './image.js';
 export type { Crop, Filter, Recipe, RecipeOptions } from './recipe.js';

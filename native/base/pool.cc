@@ -71,18 +71,26 @@ void thread_pool::run(int count, item_fn fn, void* context) {
     return;
   }
   share(count, fn, context);
-  const uint32_t generation = generation_of(ticket_.load(std::memory_order_relaxed));
-  int items = 0;
-  while (claim_and_run(generation, 0)) ++items;
+  const int items = help(generation_of(ticket_.load(std::memory_order_relaxed)), 0);
   if (done_.load(std::memory_order_acquire) == count) return judge_wait({}, 1, {});
   const clock::time_point idle = clock::now();
+  wait_for(count);
+  judge_wait(idle - begin, std::max(items, 1), clock::now() - idle);
+}
+
+void thread_pool::run_together(item_fn fn, void* context) {
+  share(threads(), fn, context);
+  help(generation_of(ticket_.load(std::memory_order_relaxed)), 0);
+  wait_for(threads());
+}
+
+void thread_pool::wait_for(int count) {
   for (int spins = 0; done_.load(std::memory_order_acquire) != count; ++spins) {
     if (spins < 4096)
       relax();
     else
       std::this_thread::yield();
   }
-  judge_wait(idle - begin, std::max(items, 1), clock::now() - idle);
 }
 
 // Offers the loop's items to the workers.
@@ -131,6 +139,13 @@ bool thread_pool::claim_and_run(uint32_t generation, int thread) {
   }
 }
 
+// Runs items of that loop while any is left; returns how many.
+int thread_pool::help(uint32_t generation, int thread) {
+  int items = 0;
+  while (claim_and_run(generation, thread)) ++items;
+  return items;
+}
+
 // False when the pool is being destroyed.
 bool thread_pool::wait_for_other_than(uint32_t generation) {
   const auto other = [&] { return generation_of(ticket_.load()) != generation || quit_.load(); };
@@ -151,8 +166,7 @@ void thread_pool::work(int thread) {
   uint32_t generation = 0;
   while (wait_for_other_than(generation)) {
     generation = generation_of(ticket_.load(std::memory_order_acquire));
-    while (claim_and_run(generation, thread)) {
-    }
+    help(generation, thread);
   }
 }
 

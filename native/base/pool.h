@@ -47,13 +47,25 @@ class thread_pool {
       run(count, call, &f);
   }
 
+  // Calls f(thread) threads() times, on the threads that come, and returns when all calls have: for work
+  // that hands itself out in long pieces, an image each. A thread that comes late finds less to do, and
+  // one that loses its core delays its own piece, so nothing is concluded from either.
+  template <class F>
+  void together(F&& f) {
+    using function = std::remove_reference_t<F>;
+    run_together([](void* context, int, int thread) { (*static_cast<function*>(context))(thread); }, &f);
+  }
+
  private:
   using item_fn = void (*)(void* context, int item, int thread);
   using clock = std::chrono::steady_clock;
 
   thread_pool() = default;
   void run(int count, item_fn fn, void* context);
+  void run_together(item_fn fn, void* context);
   void share(int count, item_fn fn, void* context);
+  int help(uint32_t generation, int thread);
+  void wait_for(int count);
   void judge_wait(clock::duration worked, int items, clock::duration waited);
   void work(int thread);
   bool claim_and_run(uint32_t generation, int thread);

@@ -16,6 +16,9 @@ namespace {
 // At most, the stem and the head together counting as a block.
 constexpr size_t kStepsPerBlock = 4;
 
+// Scratch that is so many times too large is given back.
+constexpr size_t kMuchLarger = 16;
+
 }  // namespace
 
 void executor::impl::run_stem(const input_image& image) {
@@ -26,6 +29,17 @@ void executor::impl::run_stem(const input_image& image) {
   c.channels = 3;
   convolve(c, net().stem, p.stem_out, at(p.stem_out_at));
   clock.lap(-1, "stem");
+}
+
+// Where a map is wanted, copies it; returns where the next one goes.
+float* executor::impl::copy_features(int block, const map& m, size_t from, float scale, float* to) {
+  if (to == nullptr) return nullptr;
+  for (const feature_map& wanted : current.features) {
+    if (wanted.block != block) continue;
+    copy_pixels(m, at(from), scale, to);
+    to += wanted.floats();
+  }
+  return to;
 }
 
 // The head's map is summed as it is computed and never stored. A panel takes all pixels, so that the
@@ -62,7 +76,69 @@ void executor::impl::run_classifier() {
   clock.lap(-1, "head.classifier");
 }
 
-executor::executor(std::unique_ptr<impl> p) : impl_(std::move(p)) {}
+status executor::impl::prepare(int height, int width) {
+  for (const int side : {height, width}) {
+    if (side < 1 || side > input_image::kMaxSide) {
+      return status::error(status_code::invalid_argument, "Expected height and width to be 1 to " +
+                                                              std::to_string(input_image::kMaxSide) + " but received " +
+                                                              std::to_string(height) + " x " + std::to_string(width));
+    }
+  }
+  if (current.height == height && current.width == width) return status::success();
+  try {
+    plan next = make_plan(net(), {threads, l2}, height, width);
+    current = plan();
+    // Kept where it suffices, unless a much larger image has passed: its scratch, gigabytes at
+    // 4096 x 4096, would stay for good.
+    if (next.floats > arena.size() || next.floats < arena.size() / kMuchLarger) {
+      if (status s = arena.resize(next.floats); !s.ok()) return s;
+    }
+    current = std::move(next);
+    return status::success();
+  } catch (const std::bad_alloc&) {
+    return status::error(status_code::out_of_memory, "Not enough memory to plan the network");
+  }
+}
+
+void executor::impl::give_back() {
+  current = plan();
+  arena = aligned_buffer();
+}
+
+status executor::impl::run(const input_image& image, const run_output& out, const std::atomic<bool>* stop,
+                           std::vector<step_time>* steps) {
+  if (status s = prepare(image.height(), image.width()); !s.ok()) return s;
+  const auto stopped = [&] { return stop != nullptr && stop->load(std::memory_order_relaxed); };
+  const auto cancelled = [] { return status::error(status_code::cancelled, "The run was stopped"); };
+  if (stopped()) return cancelled();
+  if (status s = clock.start(steps, kStepsPerBlock * (current.blocks.size() + 1)); !s.ok()) return s;
+  run_stem(image);
+  float* features = copy_features(-1, current.stem_out, current.stem_out_at, net().stem_own_scale, out.features);
+  for (size_t i = 0; i < current.blocks.size(); ++i) {
+    if (stopped()) return cancelled();
+    const block_plan& p = current.blocks[i];
+    std::visit(
+        [&](const auto& b) {
+          run_block(int(i), b, p);
+          features = copy_features(int(i), p.out, p.out_at, b.own_scale, features);
+        },
+        net().blocks[i]);
+  }
+  if (stopped()) return cancelled();
+  if (out.embedding == nullptr && out.logits == nullptr) return status::success();
+  run_head();
+  if (out.embedding != nullptr) {
+    const float* embedding = at(current.embedding_at);
+    for (int i = 0; i < owner->features(); ++i) out.embedding[i] = embedding[i] * net().head.embedding_scale;
+  }
+  if (out.logits != nullptr) {
+    run_classifier();
+    std::memcpy(out.logits, at(current.logits_at), sizeof(float) * size_t(owner->classes()));
+  }
+  return status::success();
+}
+
+executor::executor(std::unique_ptr<impl> p, std::unique_ptr<team> t) : impl_(std::move(p)), team_(std::move(t)) {}
 executor::~executor() = default;
 
 status executor::create(std::shared_ptr<const model> m, int threads, std::unique_ptr<executor>* out, size_t l2) {
@@ -72,13 +148,22 @@ status executor::create(std::shared_ptr<const model> m, int threads, std::unique
                          "Expected threads to be 1 to " + std::to_string(kMaxThreads) + " but received " + std::to_string(threads));
   }
   try {
-    auto p = std::make_unique<impl>();
-    p->owner = std::move(m);
-    p->l2 = l2 != 0 ? l2 : caches().l2;
-    // A quarter of the cache: the weights' panel, the output and the next chunk need room too.
-    p->source_budget = p->l2 / 4 / sizeof(float);
-    if (status s = thread_pool::create(threads, &p->pool); !s.ok()) return s;
-    out->reset(new executor(std::move(p)));
+    auto t = std::make_unique<team>();
+    if (status s = thread_pool::create(threads, &t->everyone); !s.ok()) return s;
+    if (status s = thread_pool::create(1, &t->nobody); !s.ok()) return s;
+    const auto make = [&](thread_pool* pool) {
+      auto p = std::make_unique<impl>();
+      p->owner = m;
+      p->pool = pool;
+      p->threads = pool->threads();
+      p->l2 = l2 != 0 ? l2 : caches().l2;
+      // A quarter of the cache: the weights' panel, the output and the next chunk need room too.
+      p->source_budget = p->l2 / 4 / sizeof(float);
+      return p;
+    };
+    auto first = make(t->everyone.get());
+    for (int i = 1; i < threads; ++i) t->lanes.push_back(make(t->nobody.get()));
+    out->reset(new executor(std::move(first), std::move(t)));
     return status::success();
   } catch (const std::bad_alloc&) {
     return status::error(status_code::out_of_memory, "Not enough memory for an executor");
@@ -86,61 +171,46 @@ status executor::create(std::shared_ptr<const model> m, int threads, std::unique
 }
 
 status executor::prepare(int height, int width) {
-  impl& e = *impl_;
-  for (const int side : {height, width}) {
-    if (side < 1 || side > input_image::kMaxSide) {
-      return status::error(status_code::invalid_argument, "Expected height and width to be 1 to " +
-                                                              std::to_string(input_image::kMaxSide) + " but received " +
-                                                              std::to_string(height) + " x " + std::to_string(width));
-    }
-  }
-  if (e.current.height == height && e.current.width == width) return status::success();
-  try {
-    plan next = make_plan(e.net(), {e.pool->threads(), e.l2}, height, width);
-    e.current = plan();
-    // Kept where it suffices, unless a much larger image has passed: its scratch, gigabytes at
-    // 4096 x 4096, would stay for good.
-    if (next.floats > e.arena.size() || next.floats < e.arena.size() / 16) {
-      if (status s = e.arena.resize(next.floats); !s.ok()) return s;
-    }
-    e.current = std::move(next);
-    return status::success();
-  } catch (const std::bad_alloc&) {
-    return status::error(status_code::out_of_memory, "Not enough memory to plan the network");
-  }
+  if (status s = impl_->prepare(height, width); !s.ok()) return s;
+  // Lanes that ran a much larger image may not run again for long.
+  for (const auto& l : team_->lanes)
+    if (impl_->current.floats < l->arena.size() / kMuchLarger) l->give_back();
+  return status::success();
 }
 
 status executor::run(const input_image& image, const run_output& out, const std::atomic<bool>* stop,
                      std::vector<step_time>* steps) {
-  impl& e = *impl_;
   if (status s = prepare(image.height(), image.width()); !s.ok()) return s;
-  const auto stopped = [&] { return stop != nullptr && stop->load(std::memory_order_relaxed); };
-  const auto cancelled = [] { return status::error(status_code::cancelled, "The run was stopped"); };
-  if (stopped()) return cancelled();
-  if (status s = e.clock.start(steps, kStepsPerBlock * (e.current.blocks.size() + 1)); !s.ok()) return s;
-  e.run_stem(image);
-  for (size_t i = 0; i < e.current.blocks.size(); ++i) {
-    if (stopped()) return cancelled();
-    std::visit([&](const auto& b) { e.run_block(int(i), b, e.current.blocks[i]); }, e.net().blocks[i]);
-  }
-  if (stopped()) return cancelled();
-  e.run_head();
-  if (out.embedding != nullptr) {
-    const float* embedding = e.at(e.current.embedding_at);
-    for (int i = 0; i < e.owner->features(); ++i) out.embedding[i] = embedding[i] * e.net().head.embedding_scale;
-  }
-  if (out.logits != nullptr) {
-    e.run_classifier();
-    std::memcpy(out.logits, e.at(e.current.logits_at), sizeof(float) * size_t(e.owner->classes()));
-  }
-  return status::success();
+  return impl_->run(image, out, stop, steps);
+}
+
+executor::impl& executor::lane_impl(int index) { return index == 0 ? *impl_ : *team_->lanes[size_t(index) - 1]; }
+
+status executor::lane::prepare(int height, int width) { return owner_->lane_impl(index_).prepare(height, width); }
+
+status executor::lane::run(const input_image& image, const run_output& out, const std::atomic<bool>* stop) {
+  return owner_->lane_impl(index_).run(image, out, stop, nullptr);
+}
+
+void executor::run_lanes(void (*work)(void* context, lane& l), void* context) {
+  impl_->pool = team_->nobody.get();
+  team_->everyone->together([&](int thread) {
+    lane l(this, thread);
+    work(context, l);
+  });
+  impl_->pool = team_->everyone.get();
 }
 
 std::string step_name(const step_time& step) {
   return step.block < 0 ? step.step : "blocks." + std::to_string(step.block) + "." + step.step;
 }
 
-int executor::threads() const { return impl_->pool->threads(); }
-size_t executor::activation_bytes() const { return impl_->arena.size() * sizeof(float); }
+int executor::threads() const { return team_->everyone->threads(); }
+
+size_t executor::activation_bytes() const {
+  size_t floats = impl_->arena.size();
+  for (const auto& l : team_->lanes) floats += l->arena.size();
+  return floats * sizeof(float);
+}
 
 }  // namespace effnet

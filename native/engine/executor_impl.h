@@ -26,12 +26,17 @@ struct cuts {
 
 // Zeros everything of blocks [begin, end) that is not a pixel.
 void clear_border(const map& m, float* base, int begin, int end);
+// [height][width][channels], each number times `scale`.
+void copy_pixels(const map& m, const float* base, float scale, float* to);
 // The map as a pointwise layer's source.
 void source_map(gemm_args& g, const map& src, const float* base);
 
+// What runs images one at a time: the executor with all its threads, or one of its lanes. The executor
+// itself is the first lane, so that the scratch of its lanes is all that it has.
 struct executor::impl {
   std::shared_ptr<const model> owner;
-  std::unique_ptr<thread_pool> pool;
+  thread_pool* pool = nullptr;  // shares the items of the loops
+  int threads = 1;              // that scratch is planned for
   size_t l2 = 0;             // bytes
   size_t source_budget = 0;  // floats of a layer's source that one item may cover
   plan current;
@@ -64,9 +69,19 @@ struct executor::impl {
   void run_block(int index, const packed_fused& b, const block_plan& p);
 
   // executor.cc
+  status prepare(int height, int width);
+  status run(const input_image& image, const run_output& out, const std::atomic<bool>* stop, std::vector<step_time>* steps);
+  void give_back();
   void run_stem(const input_image& image);
+  float* copy_features(int block, const map& m, size_t from, float scale, float* to);
   void run_head();
   void run_classifier();
+};
+
+// The executor's threads, and the lanes besides itself.
+struct executor::team {
+  std::unique_ptr<thread_pool> everyone, nobody;  // `nobody`: the caller alone
+  std::vector<std::unique_ptr<impl>> lanes;       // of threads 1, 2, ...
 };
 
 }  // namespace effnet

@@ -32,6 +32,14 @@ void clear_border(const map& m, float* base, int begin, int end) {
   }
 }
 
+void copy_pixels(const map& m, const float* base, float scale, float* to) {
+  for (int y = 0; y < m.height; ++y)
+    for (int x = 0; x < m.width; ++x, to += m.channels) {
+      const float* pixel = base + m.inside() + y * m.row() + ptrdiff_t(x) * m.lanes;
+      for (int c = 0; c < m.channels; ++c) to[c] = pixel[c / m.lanes * m.plane() + c % m.lanes] * scale;
+    }
+}
+
 void source_map(gemm_args& g, const map& src, const float* base) {
   g.src = base;
   g.segment_stride = src.plane();

@@ -8,6 +8,7 @@
 
 #include "engine/check.h"
 #include "engine/packed.h"
+#include "engine/plan.h"
 
 namespace effnet {
 
@@ -30,12 +31,13 @@ class packer {
   packer(const kernel_table& table, float* memory) : table_(table), memory_(memory) {}
   size_t used() const { return used_; }
 
-  packed_conv stem(const stem_block& s, activation* act) {
+  packed_conv stem(const stem_block& s, activation* act, float* own_scale) {
     packed_conv p;
     p.kernel = s.kernel;
     p.stride = s.stride;
     p.fn = table_.stem_k3s2.fn;
     p.matrix = taps(s.weights, s.bias, s.out, s.in, s.kernel, s.in, table_.gemm_halves, s.act, act);
+    *own_scale = 1.0f / carried_;
     return p;
   }
 
@@ -57,6 +59,7 @@ class packer {
     }
     p.project = pointwise(b.project_weights, b.project_bias, b.out, b.expanded, activation::none, nullptr);
     p.residual_scale = carried_ / input;
+    p.own_scale = 1.0f / carried_;
     return p;
   }
   packed_fused block(const fused_block& b) {
@@ -69,6 +72,7 @@ class packer {
     p.conv = conv(b, &p.act);
     if (b.has_project) p.project = pointwise(b.project_weights, b.project_bias, b.out, b.expanded, activation::none, nullptr);
     p.residual_scale = carried_ / input;
+    p.own_scale = 1.0f / carried_;
     return p;
   }
   packed_head head(const head_block& b) {
@@ -166,7 +170,7 @@ class packer {
 
 size_t pack_network(const network& net, float* memory, model::impl* m) {
   packer p(*m->table, memory);
-  m->stem = p.stem(net.stem, &m->stem_act);
+  m->stem = p.stem(net.stem, &m->stem_act, &m->stem_own_scale);
   m->blocks.clear();
   for (const block& b : net.blocks)
     m->blocks.push_back(std::visit([&](const auto& one) { return packed_block(p.block(one)); }, b));
@@ -238,6 +242,7 @@ status model::create(const network& net, const kernel_table& table, std::shared_
 const kernel_table& model::table() const { return *impl_->table; }
 int model::classes() const { return impl_->head.classifier.n; }
 int model::features() const { return impl_->head.classifier.k; }
+std::vector<feature_map> model::feature_maps(int height, int width) const { return effnet::feature_maps(*impl_, height, width); }
 size_t model::weight_bytes() const { return impl_->arena.size() * sizeof(float); }
 std::vector<std::string> model::kernels() const { return impl_->kernels; }
 

@@ -35,11 +35,11 @@ struct packed_conv {
 
 // Activations are the kernels' (to_kernel), their factors folded into weights and biases. So a map may
 // carry a multiple of the network's own values: residual_scale takes a block's input to the scale of its
-// output, and embedding_scale gives the embedding back.
+// output; own_scale takes a block's or the stem's output, and embedding_scale the embedding, back to them.
 struct packed_mbconv {
   int expanded = 0, out = 0, squeeze = 0;
   bool has_expand = false, residual = false;
-  float residual_scale = 1.0f;
+  float residual_scale = 1.0f, own_scale = 1.0f;
   activation act, squeeze_act, gate_act;
   packed_matrix expand, reduce, excite, project;
   packed_depthwise depthwise;
@@ -48,7 +48,7 @@ struct packed_mbconv {
 struct packed_fused {
   int expanded = 0, out = 0;
   bool has_project = false, residual = false;
-  float residual_scale = 1.0f;
+  float residual_scale = 1.0f, own_scale = 1.0f;
   activation act;
   packed_conv conv;
   packed_matrix project;
@@ -67,6 +67,7 @@ struct model::impl {
   const kernel_table* table = nullptr;
   padding pad = padding::symmetric;
   activation stem_act;
+  float stem_own_scale = 1.0f;
   packed_conv stem;
   std::vector<packed_block> blocks;
   packed_head head;

@@ -104,6 +104,26 @@ block_plan plan_block(const model::impl& m, const machine& on, size_t i, const m
 
 }  // namespace
 
+std::vector<feature_map> feature_maps(const model::impl& m, int height, int width) {
+  feature_map at;
+  at.channels = m.stem.matrix.n;
+  at.height = make_window(height, m.stem.kernel, m.stem.stride, m.pad).out;
+  at.width = make_window(width, m.stem.kernel, m.stem.stride, m.pad).out;
+  at.stride = m.stem.stride;
+  std::vector<feature_map> maps;
+  for (size_t i = 0; i < m.blocks.size(); ++i) {
+    const moving_window w = window_of(m.blocks[i]);
+    if (w.stride != 1) maps.push_back(at);
+    at.block = int(i);
+    at.channels = std::visit([](const auto& b) { return b.out; }, m.blocks[i]);
+    at.height = make_window(at.height, w.kernel, w.stride, m.pad).out;
+    at.width = make_window(at.width, w.kernel, w.stride, m.pad).out;
+    at.stride *= w.stride;
+  }
+  maps.push_back(at);
+  return maps;
+}
+
 plan make_plan(const model::impl& m, const machine& on, int height, int width) {
   const int lanes = m.table->lanes;
   plan p;
@@ -121,6 +141,7 @@ plan make_plan(const model::impl& m, const machine& on, int height, int width) {
     grow(r.turn[(i + 1) % 2], at.floats());
   }
   p.head_in = at;
+  p.features = feature_maps(m, height, width);
 
   const auto place = [&](size_t floats) {
     constexpr size_t kLine = 16;

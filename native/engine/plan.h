@@ -29,6 +29,7 @@ struct plan {
   map stem_out;
   size_t stem_out_at = 0;
   std::vector<block_plan> blocks;
+  std::vector<feature_map> features;
   map head_in;
   size_t head_in_at = 0;
   size_t bands_at = 0, band_floats = 0;  // of each thread
@@ -43,6 +44,7 @@ struct machine {
   size_t l2 = 0;  // bytes of the second-level cache
 };
 
+std::vector<feature_map> feature_maps(const model::impl& m, int height, int width);
 plan make_plan(const model::impl& m, const machine& on, int height, int width);
 
 }  // namespace effnet

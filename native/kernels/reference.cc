@@ -247,11 +247,16 @@ head_result head(const head_block& b, const map& src) {
   return result;
 }
 
-head_result run(const network& net, const map& image) {
+result run(const network& net, const map& image) {
+  result r;
   map x = stem(net.stem, net.pad, image);
-  for (const effnet::block& one : net.blocks)
+  for (const effnet::block& one : net.blocks) {
+    if (std::visit([](const auto& b) { return b.stride; }, one) != 1) r.features.push_back(x);
     x = std::visit([&](const auto& b) { return block(b, net.pad, x); }, one);
-  return head(net.head, x);
+  }
+  r.features.push_back(x);
+  r.head = head(net.head, x);
+  return r;
 }
 
 }  // namespace reference

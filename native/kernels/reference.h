@@ -116,12 +116,16 @@ uint8_t resample(const resample_args& a, int output, int byte);
 struct head_result {
   vector embedding, logits;
 };
+struct result {
+  std::vector<map> features;  // what the last layer of each stride puts out
+  head_result head;
+};
 map stem(const stem_block& b, padding pad, const map& image);
 map block(const mbconv_block& b, padding pad, const map& src);
 map block(const fused_block& b, padding pad, const map& src);
 head_result head(const head_block& b, const map& src);
 // image: [3][height][width], of any size from 1 x 1.
-head_result run(const network& net, const map& image);
+result run(const network& net, const map& image);
 
 }  // namespace reference
 }  // namespace effnet

@@ -66,9 +66,10 @@ job_queue::~job_queue() {
 
 namespace {
 
-status execute_guarded(job* work, const std::atomic<bool>& stop) noexcept {
+template <class Work>
+status guarded(Work work) noexcept {
   try {
-    return work->execute(stop);
+    return work();
   } catch (const std::bad_alloc&) {
     return {status_code::out_of_memory, {}};
   } catch (...) {
@@ -81,6 +82,7 @@ status execute_guarded(job* work, const std::atomic<bool>& stop) noexcept {
 void job_queue::run() noexcept {
   for (;;) {
     entry* e = nullptr;
+    std::shared_ptr<runner> lanes;
     {
       std::unique_lock<std::mutex> lock(mutex_);
       wake_thread_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
@@ -88,15 +90,56 @@ void job_queue::run() noexcept {
         ended_ = true;
         break;
       }
-      running_.splice(running_.begin(), waiting_, waiting_.begin());
-      e = running_.front().get();
+      lanes = worth_lanes();
+      e = begin_next();
+      if (lanes) leader_ = e;
     }
-    e->outcome = execute_guarded(e->work.get(), e->stop);
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      finished_.splice(finished_.end(), running_);
+    if (lanes) {
+      lanes->serve(*this);
+      e = take_leader();  // still there where a synchronous call came before it
     }
-    napi_call_threadsafe_function(wake_js_, nullptr, napi_tsfn_nonblocking);
+    if (e != nullptr) end(e, guarded([e] { return e->work->execute(e->stop); }));
+  }
+  napi_call_threadsafe_function(wake_js_, nullptr, napi_tsfn_nonblocking);
+}
+
+bool job_queue::serve_one(runner::desk& at) noexcept {
+  entry* e = take_leader();
+  if (e == nullptr) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (stopping_ || waiting_.empty() || !waiting_.front()->work->side_by_side()) return false;
+    e = begin_next();
+  }
+  end(e, guarded([&] { return e->work->execute_at(at, e->stop); }));
+  return true;
+}
+
+// The runner of the jobs that wait first, where those that may run side by side are enough to do so.
+std::shared_ptr<runner> job_queue::worth_lanes() const {
+  const std::shared_ptr<runner> on = waiting_.front()->work->side_by_side();
+  int count = 0;
+  for (auto at = waiting_.begin(); on && at != waiting_.end() && (*at)->work->side_by_side() == on; ++at)
+    if (on->worth_lanes(++count)) return on;
+  return nullptr;
+}
+
+job_queue::entry* job_queue::begin_next() {
+  running_.splice(running_.end(), waiting_, waiting_.begin());
+  return running_.back().get();
+}
+
+job_queue::entry* job_queue::take_leader() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return std::exchange(leader_, nullptr);
+}
+
+// What has been executed is finished once all that was added before it is.
+void job_queue::end(entry* e, status outcome) noexcept {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    e->outcome = std::move(outcome);
+    e->done = true;
+    while (!running_.empty() && running_.front()->done) finished_.splice(finished_.end(), running_, running_.begin());
   }
   napi_call_threadsafe_function(wake_js_, nullptr, napi_tsfn_nonblocking);
 }
@@ -182,19 +225,19 @@ status job_queue::close(napi_value* promise) {
     closing_ = nullptr;
     return status::error(status_code::unsupported, "Node could not create a promise");
   }
+  const failure why{"ERR_CLOSED", "The model was closed before this call finished"};
   entries all;
-  entry* running = nullptr;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
     all.splice(all.end(), finished_);
     all.splice(all.end(), waiting_);
-    if (!running_.empty()) running = running_.front().get();
-    if (running != nullptr) running->stop.store(true, std::memory_order_relaxed);
+    for (const auto& e : running_) {
+      e->stop.store(true, std::memory_order_relaxed);
+      settle(e.get(), nullptr, &why);  // here, since the session's threads may finish it at any time
+    }
   }
   wake_thread_.notify_one();
-  const failure why{"ERR_CLOSED", "The model was closed before this call finished"};
-  if (running != nullptr) settle(running, nullptr, &why);
   for (const auto& e : all) settle(e.get(), nullptr, &why);
   update_busy();
   return status::success();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asynchronous work of one session: a thread of its own (never one of libuv's), jobs in the order
-// they were added, promises settled on the JavaScript thread.
+// Asynchronous work of one session: a thread of its own (never one of libuv's), jobs begun and settled in
+// the order they were added, several at once where they allow it, promises settled on the JavaScript thread.
 //
 // Lifetimes, the reason why this is not napi_async_work (which an ending environment waits for):
 // - a hook on the environment's end stops the running job and joins the thread, so that a terminated
@@ -21,6 +21,7 @@
 #include <thread>
 
 #include "base/status.h"
+#include "node/runner.h"
 
 namespace effnet::node {
 
@@ -30,6 +31,10 @@ class job {
   virtual ~job() = default;
   // On the session's thread; must not touch JavaScript. Returns soon after `stop` becomes true.
   virtual status execute(const std::atomic<bool>& stop) = 0;
+  // Jobs of one image may run side by side with others like them: on the threads of this runner, each at
+  // a desk of its own. Null for all others.
+  virtual std::shared_ptr<runner> side_by_side() const { return nullptr; }
+  virtual status execute_at(runner::desk&, const std::atomic<bool>& stop) { return execute(stop); }
   // On the JavaScript thread, after execute succeeded: stores results and sets the promise's value.
   virtual status finish(napi_env env, napi_value* value) = 0;
 };
@@ -44,7 +49,7 @@ failure to_failure(const status& s);
 napi_value to_error(napi_env env, const failure& f);
 
 // All members are for the JavaScript thread.
-class job_queue {
+class job_queue final : private runner::counter {
  public:
   // The queue tells its owner when it turns busy (a promise is pending) and idle again, so that the
   // owner can keep itself alive in between.
@@ -78,10 +83,16 @@ class job_queue {
     napi_deferred deferred = nullptr;  // null once settled; JavaScript thread only
     std::atomic<bool> stop{false};
     status outcome;
+    bool done = false;  // guarded by the mutex
   };
 
   job_queue(napi_env env, owner* who) : env_(env), owner_(who) {}
   void run() noexcept;
+  bool serve_one(runner::desk& at) noexcept override;
+  std::shared_ptr<runner> worth_lanes() const;
+  entry* begin_next();
+  entry* take_leader();
+  void end(entry* e, status outcome) noexcept;
   void stop_thread() noexcept;
   void drain() noexcept;
   void settle(entry* e, napi_value value, const failure* why) noexcept;
@@ -100,10 +111,11 @@ class job_queue {
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable wake_thread_;
-  // A job travels waiting -> running (at most one) -> finished by splicing, which cannot fail. The
-  // thread only moves entries; they are made and destroyed on the JavaScript thread.
+  // A job travels waiting -> running -> finished by splicing, which cannot fail, and overtakes no other.
+  // The session's threads only move entries; they are made and destroyed on the JavaScript thread.
   using entries = std::list<std::unique_ptr<entry>>;
   entries waiting_, running_, finished_;
+  entry* leader_ = nullptr;  // running, but not yet executed: the first of those that run side by side
   bool stopping_ = false;
   bool ended_ = false;
 };

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Filling the stem's input from tensors or pixels, and running the engine on it, one caller at a time.
+// Filling the stem's input from tensors or pixels, and running the engine on it: one caller at a time, an
+// image on all threads or one on each.
 #include "node/runner.h"
 
 #include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <utility>
 
 namespace effnet::node {
@@ -17,7 +19,9 @@ double now_ms() {
   return std::chrono::duration<double, std::milli>(clock::now().time_since_epoch()).count();
 }
 
-bool stopped(const std::atomic<bool>* stop) { return stop != nullptr && stop->load(std::memory_order_relaxed); }
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+bool stopped(const std::atomic<bool>* stop) { return stop != nullptr && stop->load(kRelaxed); }
 
 // Not zero for NaN and infinity: all exponent bits set. Written on integers so that compilers turn a
 // loop of it into vector code without leave to reorder float arithmetic.
@@ -79,6 +83,36 @@ status describe_not_finite(const input_image& image, int index) {
   return status::error(status_code::invalid_argument, "input must hold finite numbers");
 }
 
+status fill(const tensor_image& from, input_image* image, image_preparer*) {
+  const tensor_batch& batch = from.batch;
+  if (status s = image->resize(batch.height, batch.width); !s.ok()) return s;
+  const float* src = batch.data + static_cast<size_t>(from.index) * batch.height * batch.width * 3;
+  const uint32_t bad = batch.order == layout::nhwc ? fill_nhwc(src, image) : fill_nchw(src, image);
+  return bad == 0 ? status::success() : describe_not_finite(*image, from.index);
+}
+
+status fill(const photo& from, input_image* image, image_preparer* preparer) {
+  return preparer->prepare(from.image, from.how, image);
+}
+
+// Fills `image`, runs it with `run(image, out)` and takes the times of both.
+template <class Run>
+status run_task(const image_task& task, input_image* image, image_preparer* preparer, Run run) {
+  const double start = now_ms();
+  status s = std::visit([&](const auto& from) { return fill(from, image, preparer); }, task.from);
+  if (!s.ok()) return s;
+  const double prepared = now_ms();
+  run_output out;
+  float*& to = task.what == wanted::logits ? out.logits : task.what == wanted::embedding ? out.embedding : out.features;
+  to = task.dst;
+  s = run(*image, out);
+  if (task.times != nullptr) {
+    task.times->prepare_ms = prepared - start;
+    task.times->infer_ms = now_ms() - prepared;
+  }
+  return s;
+}
+
 }  // namespace
 
 class runner::turn {
@@ -86,11 +120,11 @@ class runner::turn {
   turn(runner* r, caller who) : runner_(r) {
     std::unique_lock<std::mutex> lock(r->mutex_);
     if (who == caller::sync) {
-      r->sync_waiting_ = true;
+      r->sync_waiting_.store(true, kRelaxed);
       r->freed_.wait(lock, [r] { return !r->in_use_; });
-      r->sync_waiting_ = false;
+      r->sync_waiting_.store(false, kRelaxed);
     } else {
-      r->freed_.wait(lock, [r] { return !r->in_use_ && !r->sync_waiting_; });
+      r->freed_.wait(lock, [r] { return !r->in_use_ && !r->sync_waiting_.load(kRelaxed); });
     }
     r->in_use_ = true;
   }
@@ -114,8 +148,8 @@ status runner::open(std::shared_ptr<const model> m, int threads, int height, int
   const kernel_table& table = model_->table();
   status s = executor::create(model_, threads, &executor_);
   if (!s.ok()) return s;
-  preparer_ = std::make_unique<image_preparer>(table);
-  s = image_.resize(height, width);
+  for (int i = 0; i < threads; ++i) places_.push_back(std::make_unique<place>(table));
+  s = places_[0]->image.resize(height, width);
   if (!s.ok()) return s;
   s = executor_->prepare(height, width);
   if (!s.ok()) return s;
@@ -125,56 +159,101 @@ status runner::open(std::shared_ptr<const model> m, int threads, int height, int
   info_.classes = model_->classes();
   info_.features = model_->features();
   info_.weight_bytes = model_->weight_bytes();
-  activation_bytes_.store(executor_->activation_bytes(), std::memory_order_relaxed);
+  activation_bytes_.store(executor_->activation_bytes(), kRelaxed);
   return status::success();
 }
 
-size_t runner::width_of(wanted what) const {
-  return static_cast<size_t>(what == wanted::logits ? info_.classes : info_.features);
+std::vector<feature_map> runner::feature_maps(int height, int width) const {
+  return model_ ? model_->feature_maps(height, width) : std::vector<feature_map>();
 }
 
-status runner::run_image(wanted what, float* dst, const std::atomic<bool>* stop, std::vector<step_time>* steps) {
-  status s = executor_->prepare(image_.height(), image_.width());
-  if (!s.ok()) return s;
-  activation_bytes_.store(executor_->activation_bytes(), std::memory_order_relaxed);
-  run_output out;
-  (what == wanted::logits ? out.logits : out.embedding) = dst;
-  return executor_->run(image_, out, stop, steps);
+size_t runner::size_of(wanted what, int height, int width) const {
+  if (what != wanted::features) return static_cast<size_t>(what == wanted::logits ? info_.classes : info_.features);
+  size_t floats = 0;
+  for (const feature_map& m : feature_maps(height, width)) floats += m.floats();
+  return floats;
+}
+
+status runner::run_on_all(const image_task& task, const std::atomic<bool>* stop, std::vector<step_time>* steps) {
+  if (stopped(stop)) return {status_code::cancelled, {}};
+  const status s = run_task(task, &places_[0]->image, &places_[0]->preparer, [&](const input_image& image, const run_output& out) {
+    return executor_->run(image, out, stop, steps);
+  });
+  activation_bytes_.store(executor_->activation_bytes(), kRelaxed);
+  return s;
+}
+
+status runner::desk::run(const image_task& task, const std::atomic<bool>* stop) {
+  if (stopped(stop)) return {status_code::cancelled, {}};
+  place& mine = *runner_->places_[static_cast<size_t>(lane_->index())];
+  try {
+    return run_task(task, &mine.image, &mine.preparer, [&](const input_image& image, const run_output& out) {
+      return lane_->run(image, out, stop);
+    });
+  } catch (const std::bad_alloc&) {  // of a message: nothing may leave a thread of the pool
+    return {status_code::out_of_memory, {}};
+  }
+}
+
+void runner::serve(counter& images) {
+  const turn mine(this, caller::job);
+  executor_->run_lanes([&](executor::lane& l) {
+    desk at(this, &l);
+    while (!sync_waiting_.load(kRelaxed) && images.serve_one(at)) {
+    }
+  });
+  activation_bytes_.store(executor_->activation_bytes(), kRelaxed);
+}
+
+// Images are begun in their order, and what was begun is finished: so where several fail, the first of
+// them is the one that tells.
+status runner::run_in_lanes(const tensor_batch& batch, wanted what, float* dst, int images, const std::atomic<bool>* stop) {
+  const size_t one = size_of(what, batch.height, batch.width);
+  std::atomic<int> next{0};
+  std::mutex failing;
+  int failed = images;
+  status why = status::success();
+  executor_->run_lanes([&](executor::lane& l) {
+    // Without memory for one more image at a time, those that run already take its share.
+    if (l.index() != 0 && !l.prepare(batch.height, batch.width).ok()) return;
+    desk at(this, &l);
+    for (int i = next++; i < images; i = next++) {
+      const status s = at.run({tensor_image{batch, i}, what, dst + static_cast<size_t>(i) * one}, stop);
+      if (s.ok()) continue;
+      next = images;
+      const std::lock_guard<std::mutex> lock(failing);
+      if (i < failed) {
+        failed = i;
+        why = s;
+      }
+    }
+  });
+  activation_bytes_.store(executor_->activation_bytes(), kRelaxed);
+  return why;
 }
 
 status runner::run(const tensor_batch& batch, wanted what, float* dst, caller who, const std::atomic<bool>* stop,
                    std::vector<step_time>* steps) {
   const turn mine(this, who);
   if (!executor_) return not_open();
-  status s = image_.resize(batch.height, batch.width);
-  if (!s.ok()) return s;
-  const size_t step = static_cast<size_t>(batch.height) * static_cast<size_t>(batch.width) * 3;
-  for (int i = 0; i < batch.images; ++i) {
-    if (stopped(stop)) return {status_code::cancelled, {}};
-    const float* src = batch.data + i * step;
-    const uint32_t bad = batch.order == layout::nhwc ? fill_nhwc(src, &image_) : fill_nchw(src, &image_);
-    if (bad != 0) return describe_not_finite(image_, i);
-    s = run_image(what, dst + i * width_of(what), stop, steps);
+  const size_t one = size_of(what, batch.height, batch.width);
+  const int rest = batch.images % info_.threads;
+  int laned = steps != nullptr ? 0 : worth_lanes(rest) ? batch.images : batch.images - rest;
+  if (!worth_lanes(laned)) laned = 0;
+  if (laned > 0) {
+    if (status s = run_in_lanes(batch, what, dst, laned, stop); !s.ok()) return s;
+  }
+  for (int i = laned; i < batch.images; ++i) {
+    const status s = run_on_all({tensor_image{batch, i}, what, dst + static_cast<size_t>(i) * one}, stop, steps);
     if (!s.ok()) return s;
   }
   return status::success();
 }
 
-status runner::run(const pixels& image, const recipe& how, wanted what, float* dst, timings* times, caller who,
-                   const std::atomic<bool>* stop) {
+status runner::run(const image_task& task, caller who, const std::atomic<bool>* stop) {
   const turn mine(this, who);
   if (!executor_) return not_open();
-  if (stopped(stop)) return {status_code::cancelled, {}};
-  const double start = now_ms();
-  status s = preparer_->prepare(image, how, &image_);
-  if (!s.ok()) return s;
-  const double prepared = now_ms();
-  s = run_image(what, dst, stop, nullptr);
-  if (times != nullptr) {
-    times->prepare_ms = prepared - start;
-    times->infer_ms = now_ms() - prepared;
-  }
-  return s;
+  return run_on_all(task, stop, nullptr);
 }
 
 }  // namespace effnet::node

@@ -40,6 +40,9 @@ class session final : public Napi::ObjectWrap<session>, private job_queue::owner
   // runPixelsSync(data, output, image, recipe, wanted): the same at once.
   Napi::Value run_pixels(const Napi::CallbackInfo& info);
   Napi::Value run_pixels_sync(const Napi::CallbackInfo& info);
+  // featureMaps(height, width): [{ stride, channels, height, width }], what output "features" holds of an
+  // image of that size, one [height][width][channels] after the other.
+  Napi::Value feature_maps(const Napi::CallbackInfo& info);
   Napi::Value info(const Napi::CallbackInfo& info);
   void cancel(const Napi::CallbackInfo& info);
   // Promise that settles when the thread has ended and the memory is free.

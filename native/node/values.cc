@@ -153,13 +153,25 @@ class weight_reader {
   std::vector<tensor> found_;
 };
 
+template <class Block>
+void read_window(const Napi::Object& shape, Block* b) {
+  b->in = int_in(shape, "in", 1, kMaxChannels);
+  b->out = int_in(shape, "out", 1, kMaxChannels);
+  b->kernel = int_in(shape, "kernel", 1, 31);
+  b->stride = int_in(shape, "stride", 1, 31);
+  b->act = activation_in(shape, "activation");
+}
+
+template <class Block>
+void read_shape(const Napi::Object& shape, Block* b) {
+  read_window(shape, b);
+  b->expanded = int_in(shape, "expanded", 1, kMaxChannels);
+  b->residual = bool_in(shape, "residual");
+}
+
 stem_block stem_of(const Napi::Object& shape, const Napi::Object& weights, weight_reader* reader) {
   stem_block b;
-  b.in = int_in(shape, "in", 1, kMaxChannels);
-  b.out = int_in(shape, "out", 1, kMaxChannels);
-  b.kernel = int_in(shape, "kernel", 1, 31);
-  b.stride = int_in(shape, "stride", 1, 31);
-  b.act = activation_in(shape, "activation");
+  read_window(shape, &b);
   b.weights = reader->read(weights, "weights");
   b.bias = reader->read(weights, "bias");
   return b;
@@ -167,15 +179,9 @@ stem_block stem_of(const Napi::Object& shape, const Napi::Object& weights, weigh
 
 mbconv_block mbconv_of(const Napi::Object& shape, const Napi::Object& weights, weight_reader* reader) {
   mbconv_block b;
-  b.in = int_in(shape, "in", 1, kMaxChannels);
-  b.expanded = int_in(shape, "expanded", 1, kMaxChannels);
-  b.out = int_in(shape, "out", 1, kMaxChannels);
-  b.kernel = int_in(shape, "kernel", 1, 31);
-  b.stride = int_in(shape, "stride", 1, 31);
+  read_shape(shape, &b);
   b.squeeze = int_in(shape, "squeeze", 0, kMaxChannels);
   b.has_expand = bool_in(shape, "hasExpand");
-  b.residual = bool_in(shape, "residual");
-  b.act = activation_in(shape, "activation");
   b.squeeze_act = activation_in(shape, "squeezeActivation");
   b.gate_act = activation_in(shape, "gateActivation");
   b.expand_weights = reader->read(weights, "expandWeights");
@@ -193,14 +199,8 @@ mbconv_block mbconv_of(const Napi::Object& shape, const Napi::Object& weights, w
 
 fused_block fused_of(const Napi::Object& shape, const Napi::Object& weights, weight_reader* reader) {
   fused_block b;
-  b.in = int_in(shape, "in", 1, kMaxChannels);
-  b.expanded = int_in(shape, "expanded", 1, kMaxChannels);
-  b.out = int_in(shape, "out", 1, kMaxChannels);
-  b.kernel = int_in(shape, "kernel", 1, 31);
-  b.stride = int_in(shape, "stride", 1, 31);
+  read_shape(shape, &b);
   b.has_project = bool_in(shape, "hasProject");
-  b.residual = bool_in(shape, "residual");
-  b.act = activation_in(shape, "activation");
   b.conv_weights = reader->read(weights, "convWeights");
   b.conv_bias = reader->read(weights, "convBias");
   b.project_weights = reader->read(weights, "projectWeights");
@@ -339,7 +339,8 @@ pixels pixels_of(const Napi::Object& object, byte_view data) {
 wanted wanted_of(const std::string& name, Napi::Env env) {
   if (name == "logits") return wanted::logits;
   if (name == "embedding") return wanted::embedding;
-  throw_invalid(env, "Expected logits or embedding but received " + name);
+  if (name == "features") return wanted::features;
+  throw_invalid(env, "Expected logits, embedding or features but received " + name);
 }
 
 tensor_shape shape_of(const Napi::Object& object) {

@@ -4,8 +4,9 @@
 
 Reads one job per line from standard input, JSON: library (torchvision or timm), model, seed, classes,
 batch, sizes ([height, width], ...) and out, a folder. Writes there weights.pth, a state dict, and for
-each size HxW.input.f32 and HxW.logits.f32, raw little-endian float32, NCHW; answers each job with one
-line of JSON, {"parameters": ...} or {"error": ...}. The first line it writes says what it has:
+each size HxW.input.f32 and HxW.logits.f32, raw little-endian float32, NCHW; where "features" is true, for
+torchvision, HxW.features.f32 too: of the first image the maps of strides 2, 4, ... before the head, each as
+the last layer with that stride leaves it, [height][width][channels]. Answers each job with one line of JSON, {"parameters": ...} or {"error": ...}. The first line it writes says what it has:
 {"torch": ..., "torchvision": ..., "timm": ...}.
 
   echo '{"library": "timm", "model": "tinynet_e", "seed": 1, "classes": 1000, "batch": 2,
@@ -63,6 +64,17 @@ def randomise(network, size):
         hook.remove()
 
 
+def features(network, images):
+    import torch
+    maps, x = [], images
+    for layer in network.features[:-1]:  # the last is the head's convolution
+        before, x = x, layer(x)
+        if before is not images and before.shape[2:] != x.shape[2:]:
+            maps.append(before)
+    maps.append(x)
+    return torch.cat([one[0].permute(1, 2, 0).flatten() for one in maps])
+
+
 def make(job):
     import torch
     os.makedirs(job["out"], exist_ok=True)
@@ -77,6 +89,8 @@ def make(job):
         stem = os.path.join(job["out"], f"{height}x{width}")
         images.numpy().astype("<f4").tofile(stem + ".input.f32")
         logits.numpy().astype("<f4").tofile(stem + ".logits.f32")
+        if job.get("features"):
+            features(network, images).numpy().astype("<f4").tofile(stem + ".features.f32")
     return {"parameters": sum(p.numel() for p in network.parameters())}
 
 

@@ -119,7 +119,7 @@ const libLayers: readonly (readonly string[])[] = [
   ['describe', 'source', 'pruned', 'weights', 'random-weights', 'export-onnx', 'recipe', 'graph-recipe', 'cache', 'output-file'],
   ['config/'],
   ['binding', 'fetch/'],
-  ['catalogue', 'cpu', 'image', 'hub/'],
+  ['catalogue', 'cpu', 'image', 'call-arguments', 'hub/'],
   ['efficientnet', 'locate'],
   ['open-weights', 'convert'],
   ['model'],

@@ -239,16 +239,9 @@ long long sweep_activations(tester& t, const kernel_table& table, random_source&
 }  // namespace effnet
 
 int main() {
-  using namespace effnet;
   using namespace effnet::test;
   tester t("conv_test");
-  for (const kernel_table* table : t.tables()) {
-    random_source random(23);
-    t.expect_count("widths", sweep_widths(t, *table, random));
-    t.expect_count("channels", sweep_channels(t, *table, random));
-    t.expect_count("stem", sweep_stem(t, *table, random));
-    t.expect_count("activations", sweep_activations(t, *table, random));
-    t.note_table(*table);
-  }
+  run_on_tables(t, 23, {{"widths", sweep_widths}, {"channels", sweep_channels}, {"stem", sweep_stem},
+                        {"activations", sweep_activations}});
   return t.finish();
 }

@@ -72,16 +72,16 @@ long long sweep_gate_weights(tester& t, const kernel_table& table, random_source
         args.k_begin = random.below(rows + 1);
         args.k_end = args.k_begin + random.below(rows + 1 - args.k_begin);
         reference::vector expected(dst.size(), kUntouched);
-        for (int k = args.k_begin; k < args.k_end; ++k)
-          for (int j = 0; j < width; ++j) expected[size_t(k) * width + j] = product(src[size_t(k) * width + j], gate[k]);
-        table.gate_weights.fn(args);
-        c.check_buffer(dst, expected, "a range of rows");
+        const auto run = [&](const char* what) {
+          for (int k = args.k_begin; k < args.k_end; ++k)
+            for (int j = 0; j < width; ++j) expected[size_t(k) * width + j] = product(src[size_t(k) * width + j], gate[k]);
+          table.gate_weights.fn(args);
+          c.check_buffer(dst, expected, what);
+        };
+        run("a range of rows");
         args.k_begin = 0;
         args.k_end = rows;
-        for (int k = 0; k < rows; ++k)
-          for (int j = 0; j < width; ++j) expected[size_t(k) * width + j] = product(src[size_t(k) * width + j], gate[k]);
-        table.gate_weights.fn(args);
-        c.check_buffer(dst, expected, "all rows");
+        run("all rows");
       }
   return 2LL * kWidest * (kMostRows + 1);
 }
@@ -230,16 +230,9 @@ long long sweep_activations(tester& t, const kernel_table& table, random_source&
 }  // namespace effnet
 
 int main() {
-  using namespace effnet;
   using namespace effnet::test;
   tester t("elementwise_test");
-  for (const kernel_table* table : t.tables()) {
-    random_source random(13);
-    t.expect_count("mean", sweep_mean(t, *table, random));
-    t.expect_count("gate_weights", sweep_gate_weights(t, *table, random));
-    t.expect_count("gate_map", sweep_gate_map(t, *table, random));
-    t.expect_count("activations", sweep_activations(t, *table, random));
-    t.note_table(*table);
-  }
+  run_on_tables(t, 13, {{"mean", sweep_mean}, {"gate_weights", sweep_gate_weights}, {"gate_map", sweep_gate_map},
+                        {"activations", sweep_activations}});
   return t.finish();
 }

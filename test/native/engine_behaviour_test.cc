@@ -1,138 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the engine promises besides numbers: errors that say what was expected, stopping between blocks,
-// times of its steps, no allocation after the first run of a size, inputs that are no numbers, models
+// What the engine promises besides numbers: stopping between blocks, times of its steps, no allocation after the first run of a size, inputs that are no numbers, models
 // shared by several executors, and the bordered input image.
 #include <chrono>
 #include <limits>
 #include <thread>
 
 #include "allocations.h"
-#include "random_network.h"
-#include "tester.h"
+#include "engine_session.h"
 
 namespace effnet {
 namespace test {
 namespace {
-
-std::unique_ptr<random_network> sample_network(const kernel_table& table) {
-  static random_source random(5);
-  const std::vector<block_shape> blocks = {
-      {0, 8, 3, 1, 4},          {24, 8, 5, 1, 3},           {25, 12, 3, 2, 0}, {table.lanes + 1, 12, 5, 2, 5},
-      {0, 12, 3, 1, 0, true}, {table.lanes + 2, 14, 3, 2, 0, true}};
-  return std::make_unique<random_network>(random, padding::same, 8, blocks, 30, 21, 40);
-}
-
-struct session {
-  std::shared_ptr<const model> m;
-  std::unique_ptr<executor> e;
-  input_image image;
-  std::vector<float> logits, embedding;
-
-  // 0 where it could not be made; the case has failed then.
-  bool make(test_case& c, const network& net, const kernel_table& table, int threads) {
-    if (!c.ok(model::create(net, table, &m)) || !c.ok(executor::create(m, threads, &e))) return false;
-    logits.assign(size_t(m->classes()), 0);
-    embedding.assign(size_t(m->features()), 0);
-    return true;
-  }
-  void fill(test_case& c, int height, int width, uint64_t seed) {
-    random_source random(seed);
-    c.ok(fill_image(image, random_pixels(random, height, width), height, width));
-  }
-  status run(const std::atomic<bool>* stop = nullptr) { return e->run(image, {logits.data(), embedding.data()}, stop); }
-};
-
-// The status must be an error of this code whose message holds all the given words.
-void expect_error(test_case& c, const status& s, status_code code, std::initializer_list<const char*> words) {
-  if (!c.check(!s.ok(), "expected an error, found success")) return;
-  c.check(s.code == code, ("wrong code with message: " + s.message).c_str());
-  for (const char* word : words)
-    c.check(s.message.find(word) != std::string::npos, ("expected '" + std::string(word) + "' in: " + s.message).c_str());
-}
-
-using breaker = void (*)(network&);
-struct broken {
-  const char* name;
-  breaker apply;
-  status_code code;
-  const char* word;
-};
-
-mbconv_block& mb(network& n, size_t i) { return std::get<mbconv_block>(n.blocks[i]); }
-fused_block& fused(network& n, size_t i) { return std::get<fused_block>(n.blocks[i]); }
-floats one_less(const floats& f) { return {f.data, f.size - 1}; }
-
-constexpr status_code kInvalid = status_code::invalid_argument, kUnsupported = status_code::unsupported;
-const broken kBroken[] = {
-    {"stem channels", [](network& n) { n.stem.in = 4; }, kUnsupported, "stem"},
-    {"stem kernel", [](network& n) { n.stem.kernel = 5; }, kUnsupported, "stem"},
-    {"stem stride", [](network& n) { n.stem.stride = 1; }, kUnsupported, "stem"},
-    {"stem outputs", [](network& n) { n.stem.out = 0; }, kInvalid, "stem"},
-    {"stem negative", [](network& n) { n.stem.out = -8; }, kInvalid, "stem"},
-    {"stem huge", [](network& n) { n.stem.out = std::numeric_limits<int>::max(); }, kInvalid, "stem"},
-    {"stem weights", [](network& n) { n.stem.weights = one_less(n.stem.weights); }, kInvalid, "stem"},
-    {"stem bias", [](network& n) { n.stem.bias = one_less(n.stem.bias); }, kInvalid, "stem"},
-    {"inputs", [](network& n) { ++mb(n, 1).in; }, kInvalid, "1"},
-    {"expanded", [](network& n) { ++mb(n, 1).expanded; }, kInvalid, "1"},
-    {"expanded alone", [](network& n) { ++mb(n, 0).expanded; }, kInvalid, "0"},
-    {"expanded zero", [](network& n) { mb(n, 1).expanded = 0; }, kInvalid, "1"},
-    {"expanded huge", [](network& n) { mb(n, 1).expanded = std::numeric_limits<int>::max(); }, kInvalid, "1"},
-    {"expand weights", [](network& n) { mb(n, 1).expand_weights = one_less(mb(n, 1).expand_weights); }, kInvalid, "expand"},
-    {"expand bias", [](network& n) { mb(n, 1).expand_bias = {}; }, kInvalid, "expand"},
-    {"depthwise weights", [](network& n) { mb(n, 2).depthwise_weights = {}; }, kInvalid, "depthwise"},
-    {"depthwise bias", [](network& n) { mb(n, 2).depthwise_bias = one_less(mb(n, 2).depthwise_bias); }, kInvalid, "depthwise"},
-    {"kernel huge", [](network& n) { mb(n, 2).kernel = 33; }, kUnsupported, "33"},
-    {"kernel negative", [](network& n) { mb(n, 2).kernel = -3; }, kUnsupported, "-3"},
-    {"kernel even", [](network& n) { mb(n, 2).kernel = 4; }, kUnsupported, "4"},
-    {"stride", [](network& n) { mb(n, 2).stride = 3; }, kUnsupported, "3"},
-    {"stride zero", [](network& n) { mb(n, 2).stride = 0; }, kUnsupported, "0"},
-    {"squeeze negative", [](network& n) { mb(n, 0).squeeze = -1; }, kInvalid, "0"},
-    {"reduce weights", [](network& n) { mb(n, 0).reduce_weights = one_less(mb(n, 0).reduce_weights); }, kInvalid, "reduce"},
-    {"reduce bias", [](network& n) { mb(n, 0).reduce_bias = {}; }, kInvalid, "reduce"},
-    {"excite weights", [](network& n) { mb(n, 0).excite_weights = {}; }, kInvalid, "excite"},
-    {"excite bias", [](network& n) { mb(n, 0).excite_bias = one_less(mb(n, 0).excite_bias); }, kInvalid, "excite"},
-    {"project weights", [](network& n) { mb(n, 3).project_weights = {}; }, kInvalid, "project"},
-    {"project bias", [](network& n) { mb(n, 3).project_bias = one_less(mb(n, 3).project_bias); }, kInvalid, "project"},
-    {"project outputs", [](network& n) { mb(n, 3).out = 0; }, kInvalid, "project"},
-    {"residual stride", [](network& n) { mb(n, 2).residual = true; }, kInvalid, "residual"},
-    {"fused inputs", [](network& n) { ++fused(n, 5).in; }, kInvalid, "5"},
-    {"fused outputs", [](network& n) { ++fused(n, 4).out; }, kInvalid, "4"},
-    {"fused expanded", [](network& n) { ++fused(n, 5).expanded; }, kInvalid, "5.conv"},
-    {"fused expanded negative", [](network& n) { fused(n, 5).expanded = -1; }, kInvalid, "5"},
-    {"fused expanded alone", [](network& n) { ++fused(n, 4).expanded; }, kInvalid, "4"},
-    {"fused kernel", [](network& n) { fused(n, 5).kernel = 2; }, kUnsupported, "2"},
-    {"fused stride", [](network& n) { fused(n, 5).stride = 3; }, kUnsupported, "3"},
-    {"conv weights", [](network& n) { fused(n, 4).conv_weights = one_less(fused(n, 4).conv_weights); }, kInvalid, "4.conv"},
-    {"conv bias", [](network& n) { fused(n, 5).conv_bias = {}; }, kInvalid, "5.conv"},
-    {"fused project weights", [](network& n) { fused(n, 5).project_weights = {}; }, kInvalid, "5.project"},
-    {"fused project bias", [](network& n) { fused(n, 5).project_bias = one_less(fused(n, 5).project_bias); }, kInvalid, "5.project"},
-    {"fused residual", [](network& n) { fused(n, 5).residual = true; }, kInvalid, "residual"},
-    {"head hidden", [](network& n) { n.head.hidden = -2; }, kInvalid, "hidden"},
-    {"head hidden left out", [](network& n) { n.head.hidden = 0; }, kInvalid, "classifier"},
-    {"head hidden weights", [](network& n) { n.head.hidden_weights = {}; }, kInvalid, "hidden"},
-    {"head hidden bias", [](network& n) { n.head.hidden_bias = one_less(n.head.hidden_bias); }, kInvalid, "hidden"},
-    {"head inputs", [](network& n) { ++n.head.in; }, kInvalid, "head"},
-    {"head features", [](network& n) { n.head.features = 0; }, kInvalid, "head"},
-    {"head classes", [](network& n) { n.head.classes = -1; }, kInvalid, "classifier"},
-    {"head weights", [](network& n) { n.head.conv_weights = {}; }, kInvalid, "head"},
-    {"head bias", [](network& n) { n.head.conv_bias = {}; }, kInvalid, "head"},
-    {"classifier weights", [](network& n) { n.head.classifier_weights = one_less(n.head.classifier_weights); }, kInvalid, "classifier"},
-    {"classifier bias", [](network& n) { n.head.classifier_bias = {}; }, kInvalid, "classifier"},
-};
-constexpr long long kBrokenCount = 54;
-
-long long test_broken_networks(tester& t, const kernel_table& table) {
-  const auto r = sample_network(table);
-  for (const broken& b : kBroken) {
-    test_case c(t, b.name, {});
-    network net = r->net;
-    b.apply(net);
-    std::shared_ptr<const model> m;
-    expect_error(c, model::create(net, table, &m), b.code, {"Expected", b.word});
-    c.check(m == nullptr, "a model came out of a refused network");
-  }
-  return kBrokenCount;
-}
 
 long long test_model_report(tester& t, const kernel_table& table) {
   test_case c(t, "report", {});
@@ -148,7 +26,7 @@ long long test_model_report(tester& t, const kernel_table& table) {
     depthwise = depthwise || name == table.depthwise_k5s2.name;
     conv = conv || name == table.conv_s2.name;
     gemm = gemm || name == table.gemm.name;
-    c.check(name != table.depthwise_k3s1.name || mb(r->net, 0).kernel == 3, "a kernel that is not used");
+    c.check(name != table.depthwise_k3s1.name || std::get<mbconv_block>(r->net.blocks[0]).kernel == 3, "a kernel that is not used");
     long long times = 0;
     for (const std::string& other : s.m->kernels()) times += other == name;
     c.check(times == 1, "a kernel is named twice");
@@ -191,50 +69,6 @@ long long test_steps(tester& t, const kernel_table& table) {
     c.check(!steps.empty() && step_name(steps.back()) == "head.hidden", "a step that was not asked for was timed");
   }
   return 2;
-}
-
-long long test_arguments(tester& t, const kernel_table& table) {
-  const auto r = sample_network(table);
-  for (int threads : {0, -1, std::numeric_limits<int>::min(), 1 << 20}) {
-    test_case c(t, "threads", {{"threads", threads}});
-    session s;
-    std::unique_ptr<executor> e;
-    if (!c.ok(model::create(r->net, table, &s.m))) continue;
-    expect_error(c, executor::create(s.m, threads, &e), kInvalid, {"Expected", std::to_string(threads).c_str()});
-    c.check(e == nullptr, "an executor came out of a refused request");
-  }
-  for (int height : {0, -1, 1, 4097, std::numeric_limits<int>::max()})
-    for (int width : {0, -5, 4097, std::numeric_limits<int>::min()}) {
-      test_case c(t, "size", {{"height", height}, {"width", width}});
-      session s;
-      if (!s.make(c, r->net, table, 1)) continue;
-      expect_error(c, s.e->prepare(height, width), kInvalid, {"Expected", "4096"});
-      expect_error(c, s.image.resize(height, width), kInvalid, {"Expected", "4096"});
-      s.fill(c, 8, 9, 3);
-      c.ok(s.e->prepare(8, 9));
-      expect_error(c, s.e->prepare(height, width), kInvalid, {"Expected", "4096"});
-      c.ok(s.run());
-    }
-  {
-    test_case c(t, "empty image", {});
-    session s;
-    if (s.make(c, r->net, table, 2)) expect_error(c, s.run(), kInvalid, {"Expected"});
-    s.fill(c, 4, 4, 1);
-    c.ok(s.run());
-  }
-  {
-    test_case c(t, "outputs left out", {});
-    session s, both;
-    if (!s.make(c, r->net, table, 2) || !both.make(c, r->net, table, 2)) return 0;
-    for (session* x : {&s, &both}) x->fill(c, 12, 10, 4);
-    c.ok(both.run());
-    c.ok(s.e->run(s.image, {nullptr, nullptr}, nullptr));
-    c.ok(s.e->run(s.image, {s.logits.data(), nullptr}, nullptr));
-    c.check(s.logits == both.logits, "logits alone differ");
-    c.ok(s.e->run(s.image, {nullptr, s.embedding.data()}, nullptr));
-    c.check(s.embedding == both.embedding, "embedding alone differs");
-  }
-  return 4 + 5 * 4 + 1 + 1;
 }
 
 long long test_no_allocation(tester& t, const kernel_table& table) {
@@ -426,21 +260,11 @@ long long test_input_image(tester& t) {
 }  // namespace effnet
 
 int main() {
-  using namespace effnet;
   using namespace effnet::test;
   tester t("engine_behaviour_test");
-  for (const kernel_table* table : t.tables()) {
-    t.expect_count("broken networks", test_broken_networks(t, *table));
-    t.expect_count("report", test_model_report(t, *table));
-    t.expect_count("steps", test_steps(t, *table));
-    t.expect_count("arguments", test_arguments(t, *table));
-    t.expect_count("no allocation", test_no_allocation(t, *table));
-    t.expect_count("scratch", test_scratch(t, *table));
-    t.expect_count("stop", test_stop(t, *table));
-    t.expect_count("strange numbers", test_strange_numbers(t, *table));
-    t.expect_count("shared model", test_shared_model(t, *table));
-    t.note_table(*table);
-  }
+  run_on_tables(t, 1, {{"report", test_model_report}, {"steps", test_steps}, {"no allocation", test_no_allocation},
+                       {"scratch", test_scratch}, {"stop", test_stop}, {"strange numbers", test_strange_numbers},
+                       {"shared model", test_shared_model}});
   t.expect_count("input image", test_input_image(t));
   return t.finish();
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole networks of every shape against the double-precision reference, on every table: both kinds of
 // block, kernels, strides, paddings, odd channels and sizes, with and without expansion, excite,
-// projection, residual and hidden layer; the same bits for any thread count, any run and any order of
-// sizes.
+// projection, residual and hidden layer: logits, embedding and the maps of each stride; the same bits for
+// any thread count, any run and any order of sizes.
 #include <map>
 
 #include "random_network.h"
@@ -74,12 +74,17 @@ std::vector<block_shape> some_blocks(random_source& random, const kernel_table& 
 }
 
 struct outputs {
-  std::vector<float> logits, embedding;
-  explicit outputs(const model& m) : logits(m.classes(), NAN), embedding(m.features(), NAN) {}
-  run_output pointers() { return {logits.data(), embedding.data()}; }
+  std::vector<float> logits, embedding, features;
+  outputs(const model& m, const size& at) : logits(m.classes(), NAN), embedding(m.features(), NAN) {
+    size_t floats = 0;
+    for (const feature_map& f : m.feature_maps(at.height, at.width)) floats += f.floats();
+    features.assign(floats, NAN);
+  }
+  run_output pointers() { return {logits.data(), embedding.data(), features.data()}; }
   bool operator==(const outputs& other) const {
     return std::memcmp(logits.data(), other.logits.data(), logits.size() * sizeof(float)) == 0 &&
-           std::memcmp(embedding.data(), other.embedding.data(), embedding.size() * sizeof(float)) == 0;
+           std::memcmp(embedding.data(), other.embedding.data(), embedding.size() * sizeof(float)) == 0 &&
+           std::memcmp(features.data(), other.features.data(), features.size() * sizeof(float)) == 0;
   }
 };
 
@@ -96,6 +101,28 @@ void check_values(test_case& c, const std::vector<float>& found, const reference
     c.check(false, message);
     return;
   }
+}
+
+// The maps as the engine lays them out, and that it says the same of them.
+reference::vector expected_features(test_case& c, const model& m, const size& at, const std::vector<reference::map>& maps) {
+  const std::vector<feature_map> said = m.feature_maps(at.height, at.width);
+  reference::vector all;
+  if (!c.check(said.size() == maps.size(), "wrong number of feature maps")) return all;
+  for (size_t i = 0; i < maps.size(); ++i) {
+    const reference::map& x = maps[i];
+    c.check(said[i].stride == 2 << i, "wrong stride of a feature map");
+    c.check(said[i].channels == x.channels && said[i].height == x.height && said[i].width == x.width, "wrong shape of a feature map");
+    for (int y = 0; y < x.height; ++y)
+      for (int column = 0; column < x.width; ++column)
+        for (int channel = 0; channel < x.channels; ++channel) all.push_back(x.at(channel, y, column));
+  }
+  return all;
+}
+
+void check_outputs(test_case& c, const model& m, const size& at, const outputs& found, const reference::result& expected) {
+  check_values(c, found.logits, expected.head.logits, "logit");
+  check_values(c, found.embedding, expected.head.embedding, "embedding");
+  check_values(c, found.features, expected_features(c, m, at, expected.features), "feature");
 }
 
 // One network on one table: executors with 1 to 4 threads and four ideas of the cache take the sizes in
@@ -121,11 +148,11 @@ void run_network(tester& t, const kernel_table& table, const random_network& r, 
     const std::vector<float> pixels = random_pixels(random, at.height, at.width);
     if (!c.ok(fill_image(image, pixels, at.height, at.width))) continue;
     if (i == 0 && !c.ok(fill_image(first_image, pixels, at.height, at.width))) continue;
-    const reference::head_result expected = reference::run(r.net, to_reference(pixels, at.height, at.width));
-    outputs first(*m);
+    const reference::result expected = reference::run(r.net, to_reference(pixels, at.height, at.width));
+    outputs first(*m, at);
     for (int threads = 1; threads <= kMostThreads; ++threads) {
       executor& e = *executors[threads - 1];
-      outputs out(*m), again(*m);
+      outputs out(*m, at), again(*m, at);
       c.check(e.threads() == threads, "threads() differs from what was asked for");
       c.ok(e.prepare(at.height, at.width));
       c.ok(e.run(image, out.pointers(), nullptr));
@@ -133,13 +160,12 @@ void run_network(tester& t, const kernel_table& table, const random_network& r, 
       c.check(out == again, "a second run gave other bits");
       if (threads == 1) {
         first = out;
-        check_values(c, out.logits, expected.logits, "logit");
-        check_values(c, out.embedding, expected.embedding, "embedding");
+        check_outputs(c, *m, at, out, expected);
       }
       c.check(out == first, "another number of threads gave other bits");
     }
     firsts.push_back(first);
-    outputs back(*m);
+    outputs back(*m, kSizes[first_size % kSizeCount]);
     c.ok(executors[i]->run(first_image, back.pointers(), nullptr));
     c.check(back == firsts[0], "returning to the first size gave other bits");
   }
@@ -190,12 +216,11 @@ long long sweep_sizes(tester& t, const kernel_table& table) {
         if (!c.ok(made)) continue;
         const std::vector<float> pixels = random_pixels(random, at.height, at.width);
         if (!c.ok(fill_image(image, pixels, at.height, at.width))) continue;
-        const reference::head_result expected = reference::run(r.net, to_reference(pixels, at.height, at.width));
-        outputs out(*m), many(*m);
+        const reference::result expected = reference::run(r.net, to_reference(pixels, at.height, at.width));
+        outputs out(*m, at), many(*m, at);
         c.ok(executors[0]->run(image, out.pointers(), nullptr));
         c.ok(executors[1]->run(image, many.pointers(), nullptr));
-        check_values(c, out.logits, expected.logits, "logit");
-        check_values(c, out.embedding, expected.embedding, "embedding");
+        check_outputs(c, *m, at, out, expected);
         c.check(out == many, "more threads than rows gave other bits");
       }
   }
@@ -207,13 +232,8 @@ long long sweep_sizes(tester& t, const kernel_table& table) {
 }  // namespace effnet
 
 int main() {
-  using namespace effnet;
   using namespace effnet::test;
   tester t("engine_test");
-  for (const kernel_table* table : t.tables()) {
-    t.expect_count("networks", sweep_networks(t, *table));
-    t.expect_count("sizes", sweep_sizes(t, *table));
-    t.note_table(*table);
-  }
+  run_on_tables(t, 1, {{"networks", sweep_networks}, {"sizes", sweep_sizes}});
   return t.finish();
 }

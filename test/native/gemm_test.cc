@@ -249,16 +249,9 @@ long long sweep_pool(tester& t, const kernel_table& table, random_source& random
 }  // namespace effnet
 
 int main() {
-  using namespace effnet;
   using namespace effnet::test;
   tester t("gemm_test");
-  for (const kernel_table* table : t.tables()) {
-    random_source random(7);
-    t.expect_count("pixels", sweep_pixels(t, *table, random));
-    t.expect_count("outputs", sweep_outputs(t, *table, random));
-    t.expect_count("inputs", sweep_inputs(t, *table, random));
-    t.expect_count("pool", sweep_pool(t, *table, random));
-    t.note_table(*table);
-  }
+  run_on_tables(t, 7, {{"pixels", sweep_pixels}, {"outputs", sweep_outputs}, {"inputs", sweep_inputs},
+                       {"pool", sweep_pool}});
   return t.finish();
 }

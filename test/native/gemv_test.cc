@@ -77,13 +77,8 @@ long long sweep(tester& t, const kernel_table& table, random_source& random) {
 }  // namespace effnet
 
 int main() {
-  using namespace effnet;
   using namespace effnet::test;
   tester t("gemv_test");
-  for (const kernel_table* table : t.tables()) {
-    random_source random(11);
-    t.expect_count("gemv", sweep(t, *table, random));
-    t.note_table(*table);
-  }
+  run_on_tables(t, 11, {{"gemv", sweep}});
   return t.finish();
 }

@@ -93,6 +93,20 @@ void test_thread_index(tester& t, thread_pool& pool, int threads) {
   c.check(wrong == 0, "two items of one index at once, or an index outside the threads");
 }
 
+// Every thread that comes gets a call, whatever was concluded from earlier loops.
+void test_together(tester& t, thread_pool& pool, int threads) {
+  test_case c(t, "together", {{"threads", threads}});
+  for (int round = 0; round < 30; ++round) {
+    std::atomic<int> calls{0}, wrong{0};
+    pool.together([&](int thread) {
+      ++calls;
+      wrong += thread < 0 || thread >= threads;
+      while (calls < threads) std::this_thread::yield();  // hangs unless all come
+    });
+    c.check(calls == threads && wrong == 0, "expected a call on each thread");
+  }
+}
+
 // A worker that takes far longer than the caller, as if its core had been taken away: the caller works
 // alone, and tries the worker again later.
 void test_stall(tester& t) {
@@ -114,6 +128,7 @@ void test_stall(tester& t) {
       std::this_thread::sleep_for(std::chrono::milliseconds(60));
     });
   c.check(!helped(), "the worker was used right after it had stalled");
+  test_together(t, *pool, 2);
   std::this_thread::sleep_for(std::chrono::milliseconds(40));
   c.check(helped(), "the worker was never tried again");
 }
@@ -166,10 +181,11 @@ int main() {
     test_pauses(t, *pool, threads);
     test_shares(t, threads);
     test_thread_index(t, *pool, threads);
+    test_together(t, *pool, threads);
   }
-  t.expect_count("pools", kMostThreads * (10 + 1 + 1 + 1 + 1));
+  t.expect_count("pools", kMostThreads * (10 + 1 + 1 + 1 + 1 + 1));
   test_stall(t);
-  t.expect_count("stall", 1);
+  t.expect_count("stall", 2);
   test_lifetimes(t);
   t.expect_count("lifetimes", kMostThreads);
   test_side_by_side(t);

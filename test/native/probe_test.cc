@@ -66,13 +66,8 @@ long long check_read(tester& t, const kernel_table& table) {
 }  // namespace effnet
 
 int main() {
-  using namespace effnet;
   using namespace effnet::test;
   tester t("probe_test");
-  for (const kernel_table* table : t.tables()) {
-    t.expect_count("fma", check_fma(t, *table));
-    t.expect_count("read", check_read(t, *table));
-    t.note_table(*table);
-  }
+  run_on_tables(t, 1, {{"fma", check_fma}, {"read", check_read}});
   return t.finish();
 }

@@ -142,13 +142,8 @@ long long sweep(tester& t, const kernel_table& table, random_source& random) {
 }  // namespace effnet
 
 int main() {
-  using namespace effnet;
   using namespace effnet::test;
   tester t("resample_test");
-  for (const kernel_table* table : t.tables()) {
-    random_source random(23);
-    t.expect_count("resample", sweep(t, *table, random));
-    t.note_table(*table);
-  }
+  run_on_tables(t, 23, {{"resample", sweep}});
   return t.finish();
 }

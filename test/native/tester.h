@@ -11,8 +11,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <initializer_list>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "guarded.h"
@@ -198,6 +200,28 @@ class random_source {
  private:
   uint64_t state_;
 };
+
+// A test of one table, which says how many cases it ran: f(tester, table) or f(tester, table, random).
+struct table_test {
+  template <class F>
+  table_test(const char* name, F f) : what(name), run([f](tester& t, const kernel_table& table, random_source& random) {
+      if constexpr (std::is_invocable_v<F, tester&, const kernel_table&, random_source&>)
+        return f(t, table, random);
+      else
+        return f(t, table);
+    }) {}
+  const char* what;
+  std::function<long long(tester&, const kernel_table&, random_source&)> run;
+};
+
+// All of them on every table that runs here, each table with the same random numbers.
+inline void run_on_tables(tester& t, uint64_t seed, const std::vector<table_test>& tests) {
+  for (const kernel_table* table : t.tables()) {
+    random_source random(seed);
+    for (const table_test& test : tests) t.expect_count(test.what, test.run(t, *table, random));
+    t.note_table(*table);
+  }
+}
 
 inline reference::vector exact(const std::vector<float>& v) {
   reference::vector result(v.size());

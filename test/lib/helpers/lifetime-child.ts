@@ -14,9 +14,9 @@ const numbers = 224 * 224 * 3;
 /** Seconds of work, in pieces of a fraction of a millisecond: blocks of one small image each. */
 const longBatch = (): Float32Array => new Float32Array(48 * numbers).fill(0.5);
 
-/** One thread and no vector code: the slowest that there is. */
-function slowModel(): Promise<Model> {
-  return load({ weights: syntheticCheckpoint(), threads: 1, isa: 'scalar' });
+/** No vector code, and one thread unless said otherwise: the slowest that there is. */
+function slowModel(threads = 1): Promise<Model> {
+  return load({ weights: syntheticCheckpoint(), threads, isa: 'scalar' });
 }
 
 function say(value: unknown): void {
@@ -58,7 +58,7 @@ const scenarios: Readonly<Record<string, () => Promise<void>>> = {
   async 'workers'() {
     const times: number[] = [];
     for (let i = 0; i < 18; i++) {
-      const worker = new Worker(__filename, { workerData: i % 3 === 2 ? 'run-sync' : 'run' });
+      const worker = new Worker(__filename, { workerData: ['run', 'run-lanes', 'run-sync', 'run-batch'][i % 4] });
       await once(worker, 'message');
       await sleep((i * 7) % 20);
       const before = performance.now();
@@ -120,6 +120,18 @@ const workers: Readonly<Record<string, () => Promise<void>>> = {
     const model = await slowModel();
     const batch = longBatch();
     for (let i = 0; i < 2; i++) void model.run(batch);
+    parentPort?.postMessage('started');
+  },
+  // One image on each thread: of a tensor, and of calls that wait.
+  async 'run-batch'() {
+    const model = await slowModel(3);
+    void model.run(longBatch());
+    parentPort?.postMessage('started');
+  },
+  async 'run-lanes'() {
+    const model = await slowModel(3);
+    const image = new Float32Array(numbers);
+    for (let i = 0; i < 40; i++) void model.run(image);
     parentPort?.postMessage('started');
   },
   async 'run-sync'() {

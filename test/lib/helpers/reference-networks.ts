@@ -21,6 +21,8 @@ export interface NetworkJob {
   readonly classes: number;
   readonly batch: number;
   readonly sizes: readonly Size[];
+  /** The maps of each stride too; torchvision only. */
+  readonly features?: boolean;
   readonly out: string;
 }
 
