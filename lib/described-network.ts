@@ -18,14 +18,14 @@ const kUnnamed = 'custom';
  * describes none.
  */
 export function describedNetwork(checkpoint: Checkpoint): Network | undefined {
-  const { network, metadata } = checkpoint;
+  const { network, metadata, input } = checkpoint;
   if (network === undefined) {
     const text = isOwn(metadata) ? metadata.get('network') : undefined;
     return text === undefined ? undefined : finish(parseShape(text), conventions(metadata, undefined), undefined);
   }
   const padding = network.paddingCertain ? network.padding : (ownPadding(checkpoint) ?? network.padding);
   const said = conventions(isOwn(metadata) ? metadata : new Map(), padding);
-  return finish(network, said, network.height === network.width ? network.height : undefined);
+  return finish(network, said, input?.height === input?.width ? input?.height : undefined);
 }
 
 /** What a file that this package wrote says of its padding. */

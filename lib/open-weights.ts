@@ -14,8 +14,8 @@ import { parseIntegrity } from './fetch/integrity.js';
 import type { FetchProgress } from './fetch/options.js';
 import { parseCheckpoint, readCheckpoint, type ExternalFiles } from './formats/index.js';
 import type { Checkpoint } from './formats/tensor.js';
-import { recipeOfGraph } from './graph-recipe.js';
 import { looksLikeRepository } from './hub/name.js';
+import { recipeOfInput } from './input-recipe.js';
 import { imagenetLabels } from './labels.js';
 import { locate, placeOf, placeOfName, type WeightsPlace } from './locate.js';
 import { resolveName } from './names.js';
@@ -110,7 +110,7 @@ function finish(given: CheckedWeights, checkpoint: Checkpoint, found: Checkpoint
   const weights = mapWeights(checkpoint, networkOf(given, named, origin), { consume: ours });
   checkKerasNetwork(checkpoint, weights.network);
   warn(given, config, origin);
-  const recipe = checkRecipe(given.recipe, applyConfig(config, recipeOfGraph(checkpoint.network, recipeFor(weights.network, origin, named))));
+  const recipe = checkRecipe(given.recipe, applyConfig(config, { ...recipeFor(weights.network, origin, named), ...recipeOfInput(checkpoint.input) }));
   const facts = { format: checkpoint.format, path, configuration: config?.from ?? null };
   return { checkpoint, facts, ours, origin, weights, recipe, labels: labelsFor(given.labels, config, weights.network.head.classes) };
 }

@@ -3,7 +3,8 @@
 // (formats/keras-input.ts), its epsilon, and what is left open where bare weights can be read in two ways.
 
 import { weightsMismatch } from '../fold.js';
-import type { ChannelMap, Checkpoint, CheckpointFormat } from '../formats/tensor.js';
+import type { Checkpoint, CheckpointFormat } from '../formats/tensor.js';
+import { recipeOfInput } from '../input-recipe.js';
 import type { Network } from '../network.js';
 import type { CheckpointConfig, ConfigNote } from './config.js';
 
@@ -20,7 +21,7 @@ export function kerasConfig({ format, input, metadata }: Checkpoint, reading: Ke
   if (!isKeras(format)) return undefined;
   const epsilon = metadata.get('batchNormEpsilon');
   if (input === undefined && epsilon === undefined) return undefined;
-  const { height, width, map, legacyMap, unknown, padsAsEven } = input ?? {};
+  const { map, legacyMap, unknown, padsAsEven } = input ?? {};
   const notes: ConfigNote[] = [];
   if (unknown !== undefined) {
     notes.push({
@@ -50,7 +51,7 @@ export function kerasConfig({ format, input, metadata }: Checkpoint, reading: Ke
   return {
     from: "the Keras model's own layers",
     batchNormEpsilon: epsilon === undefined ? undefined : Number(epsilon),
-    recipe: { ...(height !== undefined && width !== undefined ? { height, width } : {}), ...(chosen === undefined ? {} : normalisationOf(chosen)) },
+    recipe: recipeOfInput({ ...input, ...(chosen && { map: chosen }) }),
     notes,
   };
 }
@@ -60,10 +61,4 @@ export function checkKerasNetwork({ format, metadata }: Checkpoint, { name, stem
   const said = metadata.get('activation');
   if (!isKeras(format) || said === undefined || said === stem.activation) return;
   throw weightsMismatch(`The Keras model activates its stem by ${JSON.stringify(said.slice(0, 80))}, ${name} by ${JSON.stringify(stem.activation)}; expected the same network`);
-}
-
-/** scale * x + shift of a pixel x of 0 to 255 is (x / 255 - mean) / std. */
-function normalisationOf({ scale, shift }: ChannelMap): { mean: readonly number[]; std: readonly number[] } {
-  const std = scale.map((factor) => 1 / (255 * factor));
-  return { std, mean: std.map((deviation, i) => -(shift[i] ?? NaN) * deviation) };
 }

@@ -4,8 +4,9 @@
 
 import { elementCount } from './bytes.js';
 import { constantNumbers, type Graph } from './graph.js';
+import type { CheckpointInput } from './tensor.js';
 
-type Rgb = readonly [number, number, number];
+type Rgb = readonly [red: number, green: number, blue: number];
 
 export interface GraphInput {
   /** The first layer sees scale * x + shift of the graph's input, per channel. */
@@ -55,6 +56,16 @@ export function graphInput(graph: Graph, name: string): GraphInput | undefined {
     }
   }
   return undefined;
+}
+
+/** The same for pixels of 0 to 255, whatever the graph takes as white; without a map where it normalises nothing. */
+export function checkpointInput({ height, width, scale, shift }: GraphInput): CheckpointInput {
+  const size = { ...(height !== undefined && { height }), ...(width !== undefined && { width }) };
+  if (scale.every((one) => one === 1) && shift.every((one) => one === 0)) return size;
+  // Deviations are 0.2 to 1 of white: that tells whether the graph takes white as 255 or as 1.
+  const white = Math.max(...scale.map(Math.abs)) < 0.1 ? 255 : 1;
+  const factor = white / 255;
+  return { ...size, map: { scale: combine(scale, [factor, factor, factor], times), shift } };
 }
 
 const plus = (a: number, b: number): number => a + b;

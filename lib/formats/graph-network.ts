@@ -4,6 +4,7 @@
 
 import { EfficientNetError } from '../errors.js';
 import type { Graph } from './graph.js';
+import { checkpointInput } from './graph-input.js';
 import type { GraphActivation, GraphLayer } from './graph-layer.js';
 import { matchGraph, type MatchedBlock, type MatchedGraph, type MatchedHead } from './graph-match.js';
 import { findPadding } from './graph-padding.js';
@@ -36,12 +37,8 @@ export function graphCheckpoint(format: CheckpointFormat, graph: Graph, about: R
     ...chain(matched, graph),
     padding: padding.padding,
     paddingCertain: padding.certain,
-    height: image.height,
-    width: image.width,
-    inputScale: image.scale,
-    inputShift: image.shift,
   };
-  return { format, tensors, metadata, network };
+  return { format, tensors, metadata, network, input: checkpointInput(image) };
 }
 
 /** Blocks and head; each takes the channels that come before it, so that a gap shows as a wrong shape. */

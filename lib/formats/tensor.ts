@@ -60,12 +60,6 @@ export interface CheckpointNetwork {
   readonly padding: 'same' | 'symmetric';
   /** False where the file leaves open how other sizes of image are padded. */
   readonly paddingCertain: boolean;
-  /** Of the image, where the file says it. */
-  readonly height: number | undefined;
-  readonly width: number | undefined;
-  /** The stem sees scale * x + shift of the file's input, for red, green and blue. */
-  readonly inputScale: readonly [number, number, number];
-  readonly inputShift: readonly [number, number, number];
 }
 
 /** scale * x + shift of a pixel x of 0 to 255, for red, green and blue. */
@@ -74,7 +68,7 @@ export interface ChannelMap {
   readonly shift: readonly [number, number, number];
 }
 
-/** How the file's own layers prepare the image, as far as it says. */
+/** How the file's own layers or operations prepare the image, as far as it says. */
 export interface CheckpointInput {
   /** In pixels. */
   readonly height?: number;

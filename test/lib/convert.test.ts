@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { runCommandLine } from '../../lib/cli/main.js';
 import { Terminal } from '../../lib/cli/terminal.js';
-import { convert, EfficientNetError, type Activation, type ConvertOptions, type ErrorCode, type Network } from '../../lib/index.js';
+import { convert, EfficientNetError, type Activation, type Block, type ConvertOptions, type ErrorCode, type Network } from '../../lib/index.js';
 import { networkMetadata } from '../../lib/described-network.js';
 import { readCheckpoint } from '../../lib/formats/index.js';
 import { writeSafetensors } from '../../lib/formats/safetensors.js';
@@ -73,9 +73,9 @@ describe('convert', () => {
 
   it('leaves ImageNet\'s labels out, and fixes the size of an ONNX input', async () => {
     await convert(checkpointOf(buildNetwork('b0')), at('sized.onnx'), { height: 96 });
-    const { metadata, network } = await readCheckpoint(at('sized.onnx'));
+    const { metadata, input } = await readCheckpoint(at('sized.onnx'));
     assert.deepEqual([...metadata.keys()].sort(), ['architecture', 'batchNormEpsilon', 'format', 'graph.preprocessing', 'padding', 'recipe', 'version']);
-    assert.deepEqual([network?.height, network?.width], [96, 96]);
+    assert.deepEqual(input, { height: 96, width: 96 });
   });
 
   it('reads what others write', async () => {
@@ -190,28 +190,44 @@ describe('convert: files and arguments', () => {
   });
 });
 
+/** The network with fewer channels, other shares in each block, as after pruning. */
+function pruned(network: Network): Network {
+  const share = (count: number, percent: number): number => Math.max(1, Math.ceil((count * percent) / 100));
+  let channels = share(network.stem.out, 80);
+  const stem = { ...network.stem, out: channels };
+  const blocks = network.blocks.map((block, i): Block => {
+    const from = channels;
+    channels = block.residual ? from : share(block.out, 60 + (7 * i) % 40);
+    const expanded = block.kind === 'mbconv' && !block.hasExpand ? from : share(block.expanded, 50 + (11 * i) % 50);
+    const common = { in: from, expanded, out: channels };
+    return block.kind === 'fused' ? { ...block, ...common } : { ...block, ...common, squeeze: block.squeeze === 0 ? 0 : share(block.squeeze, 70) };
+  });
+  return { ...network, stem, blocks, head: { ...network.head, in: channels, features: share(network.head.features, 75) } };
+}
+
 describe('convert: ONNX Runtime computes the same', function () {
   this.timeout(300_000);
-  const sizes = [[64, 64], [65, 97], [33, 40]] as const;
+  const sizes = [[64, 64, 1], [65, 97, 2], [33, 40, 3]] as const;
+  const names = ['tf_efficientnet_b3', 'v2-s', 'tf_efficientnetv2_b0', 'mobilenetv3-large', 'mobilenetv3-small', 'tf_efficientnet_lite0', 'edgetpu-s', 'tinynet-e', 'mobilenetv2-050', 'mnasnet-a1', 'fbnet-c'];
   const cases: Readonly<Record<string, Network>> = {
     ...networks,
-    'b3 tf': buildNetwork('tf_efficientnet_b3', { classes: 9 }),
-    'v2-s': buildNetwork('v2-s', { classes: 9 }),
-    'mobilenetv3-large': buildNetwork('mobilenetv3-large', { classes: 9 }),
-    'lite0 tf': buildNetwork('tf_efficientnet_lite0', { classes: 9 }),
+    ...Object.fromEntries(names.map((name) => [name, buildNetwork(name, { classes: 9 })])),
+    'efficientnet_b1_pruned': pruned(buildNetwork('efficientnet_b1_pruned', { classes: 9 })),
   };
   let folder = '';
-  const file = (name: string, size: readonly number[], kind: string): string => join(folder, `${name}.${size.join('x')}.${kind}`);
+  const at = (name: string, ending: string): string => join(folder, `${name}.${ending}`);
+  const file = (name: string, size: readonly number[], kind: string): string => at(name, `${size.join('x')}.${kind}`);
   before(async function () {
     const python = pythonWith(['onnxruntime'], 'EFFNET_REQUIRE_ONNXRUNTIME');
     if (python === undefined) return this.skip();
     folder = mkdtempSync(join(tmpdir(), 'efficientnet-simd-convert-'));
     const jobs: string[] = [];
     for (const [name, network] of Object.entries(cases)) {
-      await convert(checkpointOf(network), join(folder, `${name}.onnx`));
+      await convert(checkpointOf(network), at(name, 'onnx'));
       for (const size of sizes) {
-        writeFileSync(file(name, size, 'in'), new Uint8Array(noise(2 * 3 * size[0] * size[1], size[0]).buffer));
-        jobs.push(join(folder, `${name}.onnx`), file(name, size, 'in'), file(name, size, 'out'), size.join('x'));
+        const [height, width, images] = size;
+        writeFileSync(file(name, size, 'in'), new Uint8Array(noise(images * 3 * height * width, height).buffer));
+        jobs.push(at(name, 'onnx'), file(name, size, 'in'), file(name, size, 'out'), `${height}x${width}`);
       }
     }
     generate(python, 'run_onnx.py', jobs);
@@ -221,14 +237,20 @@ describe('convert: ONNX Runtime computes the same', function () {
   });
 
   for (const [name, network] of Object.entries(cases)) {
-    it(`${name}: two images of ${sizes.map((size) => size.join('x')).join(', ')} within 1e-4 of the largest logit`, () =>
-      using({ weights: checkpointOf(network) }, (model) => {
-        for (const size of sizes) {
-          const found = floats(file(name, size, 'out'));
-          const expected = model.runSync(floats(file(name, size, 'in')), { layout: 'nchw', height: size[0], width: size[1] });
-          const error = apart(found, expected);
-          assert.ok(error < 1e-4, `${size.join('x')}: ${error}`);
-        }
-      }));
+    it(`${name}: one, two and three images of several sizes within 1e-4 of the largest logit, and the same bits after the way back`, async () => {
+      await convert(at(name, 'onnx'), at(name, 'safetensors'));
+      await using({ weights: checkpointOf(network) }, (model) =>
+        using({ weights: at(name, 'safetensors') }, (back) => {
+          for (const size of sizes) {
+            const [height, width] = size;
+            const input = floats(file(name, size, 'in'));
+            const expected = model.runSync(input, { layout: 'nchw', height, width });
+            const error = apart(floats(file(name, size, 'out')), expected);
+            assert.ok(error < 1e-4, `${size.join('x')}: ${error}`);
+            assert.deepEqual(back.runSync(input, { layout: 'nchw', height, width }), expected);
+          }
+        }),
+      );
+    });
   }
 });

@@ -10,8 +10,7 @@ import { readCheckpoint } from '../../lib/formats/index.js';
 import type { Checkpoint } from '../../lib/formats/tensor.js';
 import { readTfjs } from '../../lib/formats/tfjs.js';
 import { firstDifference } from '../../lib/described-network.js';
-import { recipeOfGraph } from '../../lib/graph-recipe.js';
-import { standardRecipe } from '../../lib/recipe.js';
+import { recipeOfInput } from '../../lib/input-recipe.js';
 import type { Network } from '../../lib/network.js';
 import { detectSource } from '../../lib/source.js';
 import { mapWeights } from '../../lib/weights.js';
@@ -78,7 +77,7 @@ describe('tfjs: sound models', () => {
   });
 
   it('takes the normalisation that the graph does into the recipe', () => {
-    const { mean, std } = recipeOfGraph(checkpoint.network, standardRecipe(224));
+    const { mean, std } = recipeOfInput(checkpoint.input);
     // White is 1 in this graph: 255 x - 1.5, divided by 4.
     assert.deepEqual(mean, [1.5, 2, 3].map((value) => Number((value / 255).toPrecision(7))));
     assert.deepEqual(std, [4, 5, 6].map((value) => Number((value / 255).toPrecision(7))));

@@ -243,9 +243,7 @@ describe('weights: what does not fit', () => {
 
   it('strides of a graph', () => {
     const blocks = network.blocks.map((block, i) => (i === 3 ? { ...block, stride: 1 } : block));
-    const described = {
-      ...network, blocks, paddingCertain: true, height: undefined, width: undefined, inputScale: [1, 1, 1] as const, inputShift: [0, 0, 0] as const,
-    };
+    const described = { ...network, blocks, paddingCertain: true };
     assertFails(
       () => mapWeights({ ...checkpoint(tensors), network: described }, network),
       'ERR_WEIGHTS_MISMATCH',
