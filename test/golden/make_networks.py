@@ -6,8 +6,11 @@ Reads one job per line from standard input, JSON: library (torchvision or timm),
 batch, sizes ([height, width], ...) and out, a folder. Writes there weights.pth, a state dict, and for
 each size HxW.input.f32 and HxW.logits.f32, raw little-endian float32, NCHW; where "features" is true, for
 torchvision, HxW.features.f32 too: of the first image the maps of strides 2, 4, ... before the head, each as
-the last layer with that stride leaves it, [height][width][channels]. Answers each job with one line of JSON, {"parameters": ...} or {"error": ...}. The first line it writes says what it has:
-{"torch": ..., "torchvision": ..., "timm": ...}.
+the last layer with that stride leaves it, [height][width][channels]. A job with types (float32, float16,
+bfloat16, float64) writes, in place of weights.pth, TYPE-zip.pth and TYPE-stream.pth, torch's container of
+today and that of before 1.6, wrapped in turn as training scripts do, and TYPE.HxW.logits.f32, with the weights
+so rounded. Answers each job with one line of JSON, {"parameters": ...} or {"error": ...}. The first line it
+writes says what it has: {"torch": ..., "torchvision": ..., "timm": ...}.
 
   echo '{"library": "timm", "model": "tinynet_e", "seed": 1, "classes": 1000, "batch": 2,
     "sizes": [[106, 106]], "out": "build/tinynet"}' | tr -d '\\n' | python3 test/golden/make_networks.py
@@ -82,16 +85,60 @@ def make(job):
     network = create(job["library"], job["model"], job["classes"])
     # Statistics of the largest size: those of smaller ones let activations grow from layer to layer.
     randomise(network, [max(sides) for sides in zip(*job["sizes"])])
-    torch.save(network.state_dict(), os.path.join(job["out"], "weights.pth"))
-    for height, width in job["sizes"]:
-        images = torch.randn(job["batch"], 3, height, width)
-        logits = network(images)
-        stem = os.path.join(job["out"], f"{height}x{width}")
-        images.numpy().astype("<f4").tofile(stem + ".input.f32")
-        logits.numpy().astype("<f4").tofile(stem + ".logits.f32")
-        if job.get("features"):
-            features(network, images).numpy().astype("<f4").tofile(stem + ".features.f32")
+    images = [torch.randn(job["batch"], 3, height, width) for height, width in job["sizes"]]
+    for pixels in images:
+        write(job, "", ".input", pixels, pixels)
+    if "types" in job:
+        save_containers(job, network, images)
+    else:
+        torch.save(network.state_dict(), os.path.join(job["out"], "weights.pth"))
+        for pixels in images:
+            write(job, "", ".logits", pixels, network(pixels))
+            if job.get("features"):
+                write(job, "", ".features", pixels, features(network, pixels))
     return {"parameters": sum(p.numel() for p in network.parameters())}
+
+
+def write(job, prefix, suffix, pixels, values):
+    height, width = pixels.shape[2:]
+    values.numpy().astype("<f4").tofile(os.path.join(job["out"], f"{prefix}{height}x{width}{suffix}.f32"))
+
+
+def save_containers(job, network, images):
+    import torch
+    exact = {name: value.clone() for name, value in network.state_dict().items()}
+    for turn, name in enumerate(job["types"]):
+        dtype = getattr(torch, name)
+        # Doubles that no float32 holds, but that round to the float32 they were.
+        grain = 1 + 2.0 ** -30 if dtype == torch.float64 else 1
+        state = {key: value.to(dtype) * grain if value.is_floating_point() else value for key, value in exact.items()}
+        assert all(bool(torch.isfinite(value).all()) for value in state.values()), "a weight does not fit " + name
+        network.load_state_dict(state)
+        for pixels in images:
+            write(job, name + ".", ".logits", pixels, network(pixels))
+        for container, shift in (("zip", 0), ("stream", 2)):
+            path = os.path.join(job["out"], f"{name}-{container}.pth")
+            torch.save(wrap(state, turn + shift), path, _use_new_zipfile_serialization=container == "zip")
+
+
+def wrap(state, turn):
+    """The weights as they are, or as one of the ways in which training scripts keep them."""
+    import collections
+    import torch
+    if turn % 4 == 0:
+        return collections.OrderedDict(state)
+    parallel = collections.OrderedDict(("module." + key, value) for key, value in state.items())
+    some = next(iter(state.values()))
+    optimizer = {"state": {0: {"step": 5, "momentum_buffer": torch.zeros_like(some)}},
+                 "param_groups": [{"lr": 0.1, "betas": (0.9, 0.999), "amsgrad": False, "foreach": None, "params": [0]}]}
+    about = {"epoch": 7, "arch": "efficientnet", "metric": 77.5, "optimizer": optimizer}
+    if turn % 4 == 1:
+        return {**about, "state_dict": parallel}
+    if turn % 4 == 2:
+        # Averaged weights are the better ones; what they share with the others is stored once.
+        other = {key: value + 1 if key.endswith("bias") else value for key, value in parallel.items()}
+        return {**about, "version": 2, "state_dict": other, "state_dict_ema": parallel}
+    return {**about, "model": state}
 
 
 def timm_configurations():

@@ -16,6 +16,7 @@ import { resolveRecord } from '../../lib/catalogue.js';
 import { EfficientNetError } from '../../lib/errors.js';
 import { isExcepted } from '../../lib/fetch/network.js';
 import { readTarball } from '../../lib/fetch/tar.js';
+import { resolveUrl } from '../../lib/fetch/url.js';
 import { makeTar, record, startRegistry, type FakeRegistry } from './fake-registry.js';
 
 function isFetchError(...parts: readonly string[]): (error: unknown) => boolean {
@@ -78,6 +79,35 @@ describe('catalogue over TLS', () => {
   it('accepts anything with strict-ssl=false', async () => {
     writeFileSync(join(home, 'npmrc'), 'strict-ssl=false\n');
     assert.equal(readFileSync(await fetch()).length, record.bytes);
+  });
+
+  it('never goes from https back to http, neither to the registry nor to an address, whatever it carries', async () => {
+    writeFileSync(join(home, 'npmrc'), `cafile=${join(home, 'cert.pem')}\n`);
+    assert.ok(registry !== undefined);
+    const asked: string[] = [];
+    const plain = createHttpServer((request, response) => {
+      asked.push(request.headers.authorization ?? 'none');
+      response.end('x');
+    });
+    await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve));
+    const { answer } = registry;
+    const before = registry.requests.length;
+    try {
+      registry.answer = (_request, response) => {
+        response.writeHead(302, { location: `http://127.0.0.1:${(plain.address() as AddressInfo).port}/b0.safetensors` }).end();
+      };
+      await assert.rejects(fetch(), isFetchError('redirects from https to http'));
+      const address = new URL('b0.safetensors', registry.url);
+      [address.username, address.password] = ['user', 'secret'];
+      process.env['EFFICIENTNET_SIMD_CACHE'] = join(home, 'cache');
+      await assert.rejects(resolveUrl(address, { timing: { pause: 5, stall: 5000 } }), isFetchError('redirects from https to http'));
+      assert.deepEqual(asked, []);
+      // Once each: another attempt would be answered alike.
+      assert.equal(registry.requests.length, before + 2);
+    } finally {
+      registry.answer = answer;
+      await new Promise((resolve) => plain.close(resolve));
+    }
   });
 
   it('tunnels through an https-proxy with its credentials, and reports one that refuses', async () => {

@@ -188,7 +188,7 @@ describe('checkpoints by address', () => {
     await fails(fetch('f/model.safetensors.index.json'), 'ERR_FETCH', /gone\.safetensors/);
   });
 
-  it('shows no query and no password, sends the password to its own host only, and refuses to go back to http', async () => {
+  it('shows no query and no password, and sends the password to its own host only', async () => {
     const other = createServer((request, response) => {
       log.push(`other ${request.headers.authorization ?? 'none'}`);
       response.writeHead(200).end(two);

@@ -24,6 +24,8 @@ export interface NetworkJob {
   /** The maps of each stride too; torchvision only. */
   readonly features?: boolean;
   readonly out: string;
+  /** Torch's names of element types: then files in both containers for each, in place of weights.pth. */
+  readonly types?: readonly string[];
 }
 
 /** A Python that has the library, or undefined; throws where the environment says that it must be there. */
