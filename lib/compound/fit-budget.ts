@@ -209,6 +209,7 @@ class FitRun {
       formula,
       range,
       ...bounds[kind],
+      restless: kind === 'milliseconds',
       // What is counted needs no machine until the winner is known.
       measure: (scaled, careful) => (counted && !careful ? this.#count(scaled) : this.#try(scaled, careful)),
       proxy:

@@ -21,6 +21,8 @@ export interface FitOptions<Cost> {
   readonly measure: (scaled: ScaledNetwork, careful: boolean) => Promise<Trial<Cost>>;
   /** A cost that needs no measuring and grows with the real one: MACs for the time. */
   readonly proxy: (scaled: ScaledNetwork) => number;
+  /** Whether the same network may cost more the next time. */
+  readonly restless: boolean;
   /** Shares above this count as too large: the next measurement of the same network may give more. */
   readonly most: number;
   /** Where nothing else comes near the budget, shares up to this are taken all the same. */
@@ -120,18 +122,25 @@ class Bracket<Cost> {
 
   /** Measures between the ends until the lower is near enough to the budget, or nothing lies between. */
   async close(): Promise<void> {
-    const { range, enough, measure } = this.#options;
+    const { enough } = this.#options;
     for (let count = 0; count < MOST_TRIALS; count++) {
-      const { low, high } = this;
-      if (low !== undefined && low.share >= enough) return;
-      const least = low === undefined ? thousandths(range.min) : thousandths(low.scaled.phi) + 1;
-      const greatest = high === undefined ? thousandths(range.max) : thousandths(high.scaled.phi) - 1;
-      if (least > greatest) return;
-      const next = this.#at(this.#guess(least, greatest) / 1000);
+      if (this.low !== undefined && this.low.share >= enough) return;
+      const next = this.#next();
+      if (next === undefined) return;
       const known = this.#trials.find(({ scaled }) => sameShapes(scaled, next));
       // Roundings let many phi mean one network: measured once.
-      this.#trials = [...this.#trials, known === undefined ? await measure(next, false) : { ...known, scaled: next }];
+      this.#trials = [...this.#trials, known === undefined ? await this.#measure(next) : { ...known, scaled: next }];
     }
+  }
+
+  /** Once; and again where it is too large though it was to fit: whatever disturbs makes a network slower, never faster. */
+  async #measure(next: ScaledNetwork): Promise<Trial<Cost>> {
+    const { measure, proxy, restless } = this.#options;
+    const wanted = this.#wanted(this.low, this.high);
+    const first = await measure(next, false);
+    if (!restless || first.share <= this.most || proxy(next) > wanted) return first;
+    const second = await measure(next, false);
+    return second.share < first.share ? second : first;
   }
 
   /** A measurement repeated with more care, in place of the first. */
@@ -146,30 +155,42 @@ class Bracket<Cost> {
     this.replace(after);
   }
 
-  /** Thousandths of phi: where the proxy is what the wanted share should need. */
-  #guess(least: number, greatest: number): number {
-    const { proxy, most, enough } = this.#options;
-    const aim = (most + enough) / 2;
-    const distance = ({ share }: Trial<Cost>): number => Math.abs(Math.log(share / aim));
-    const [nearest, second] = [...this.#trials].sort((a, b) => distance(a) - distance(b));
-    // Twice as many trials as a good estimate takes: the costs do not follow the proxy here.
-    if (nearest === undefined || this.#trials.length > MOST_TRIALS / 2) return Math.floor((least + greatest) / 2);
-    const wanted = proxy(nearest.scaled) * (aim / nearest.share) ** exponent(nearest, second, proxy);
-    let [from, to] = [least, greatest];
+  /** The network between the ends whose proxy is what the wanted share should need; undefined if nothing lies there. */
+  #next(): ScaledNetwork | undefined {
+    const { range, proxy } = this.#options;
+    const { low, high } = this;
+    // All phi of one plateau are one network: only beyond its edges lies something new.
+    const least = low === undefined ? thousandths(range.min) : this.#last((value) => value <= proxy(low.scaled)) + 1;
+    const greatest = high === undefined ? thousandths(range.max) : this.#last((value) => value < proxy(high.scaled));
+    if (least > greatest) return undefined;
+    const wanted = this.#wanted(low, high);
+    return this.#at(Math.min(greatest, Math.max(least, this.#last((value) => value <= wanted))) / 1000);
+  }
+
+  /** The last thousandth of phi whose proxy, which grows with phi, is accepted; one before the first if none is. */
+  #last(accepts: (proxy: number) => boolean): number {
+    const { range, proxy } = this.#options;
+    let [from, to] = [thousandths(range.min) - 1, thousandths(range.max)];
     while (from < to) {
       const middle = Math.ceil((from + to) / 2);
-      if (proxy(this.#at(middle / 1000)) <= wanted) from = middle;
+      if (accepts(proxy(this.#at(middle / 1000)))) from = middle;
       else to = middle - 1;
     }
     return from;
   }
-}
 
-/** By which power the proxy grows with the cost, from two measurements that are far enough apart to say; else 1. */
-function exponent<Cost>(a: Trial<Cost>, b: Trial<Cost> | undefined, proxy: (scaled: ScaledNetwork) => number): number {
-  if (b === undefined || Math.abs(Math.log(b.share / a.share)) < 0.1) return 1;
-  const power = Math.log(proxy(b.scaled) / proxy(a.scaled)) / Math.log(b.share / a.share);
-  return power > 0.3 && power < 3 ? power : 1;
+  /** The proxy that should give the share aimed at: between the ends, or from the only one in proportion. */
+  #wanted(low: Trial<Cost> | undefined, high: Trial<Cost> | undefined): number {
+    const { proxy, most, enough } = this.#options;
+    const aim = (most + enough) / 2;
+    const ends = [low, high].filter((end) => end !== undefined).map(({ scaled, share }) => ({ proxy: proxy(scaled), share }));
+    const [a, b] = ends;
+    if (a === undefined) return NaN;
+    if (b === undefined) return a.proxy * (aim / a.share);
+    // Twice as many trials as a good estimate takes: the costs do not follow the proxy here.
+    const position = this.#trials.length > MOST_TRIALS / 2 ? 0.5 : Math.log(aim / a.share) / Math.log(b.share / a.share);
+    return a.proxy * (b.proxy / a.proxy) ** position;
+  }
 }
 
 function thousandths(phi: number): number {
