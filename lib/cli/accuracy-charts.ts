@@ -15,24 +15,28 @@ import type { ScaleFindings } from './scale-findings.js';
 
 const accuracyAxis: Axis = { title: 'ImageNet top-1 (%)', format: formatPlain };
 
-/** One network scaled conventionally, and in all dimensions: outlines and filled marks of one colour. */
+/** One network scaled conventionally, and in all dimensions: outlines and filled marks of one colour, and one entry of the key. */
 function scaledSeries(name: string, rows: readonly PublishedScaling[], colour: number): readonly Series[] {
   const point = ({ macs, top1, setting, dimension }: PublishedScaling): Point => ({
     x: macs,
     y: top1,
-    label: dimension === undefined ? name : dimension === 'compound' ? 'd, w and r' : setting,
+    // The family has a B0 of its own, of nearly the same accuracy.
+    ...(dimension === undefined && name === 'B0' ? {} : { label: labelOf(name, dimension, setting) }),
     title: `${name}, ${setting}: ${top1} % at ${formatSi(macs)} MACs`,
   });
   return [
     {
-      name: `${name}, one dimension`,
+      name,
       hollow: true,
       colour,
       points: rows.filter(({ dimension }) => dimension !== 'compound').map(point),
     },
-    { name: 'all three', colour, points: rows.filter(({ dimension }) => dimension === 'compound').map(point) },
+    { name: '', colour, points: rows.filter(({ dimension }) => dimension === 'compound').map(point) },
   ];
 }
+
+const labelOf = (name: string, dimension: PublishedScaling['dimension'], setting: string): string =>
+  dimension === undefined ? name : dimension === 'compound' ? 'd, w and r' : setting;
 
 const familySeries = (x: 'macs' | 'parameters'): Series => ({
   name: 'EfficientNet',
@@ -69,19 +73,19 @@ export function accuracyByParameters({ formula }: ScaleFindings): XyChart {
     series: [
       familySeries('parameters'),
       {
-        name: 'B0, one dimension',
+        name: 'B0',
         hollow: true,
         colour: 1,
         points: publishedB0
           .filter(({ dimension }) => dimension !== undefined && dimension !== 'compound')
-          .map((row) => ({ x: countedParameters(row, formula), y: row.top1, label: row.setting })),
+          .map((row) => ({ x: countedParameters(row, formula), y: row.top1, label: row.setting, title: `B0, ${row.setting}: ${row.top1} %` })),
       },
       {
-        name: 'B0, all three',
+        name: '',
         colour: 1,
         points: publishedB0
           .filter(({ dimension }) => dimension === 'compound')
-          .map((row) => ({ x: countedParameters(row, formula), y: row.top1, label: 'd, w and r' })),
+          .map((row) => ({ x: countedParameters(row, formula), y: row.top1, label: 'd, w and r', title: `B0, ${row.setting}: ${row.top1} %` })),
       },
       {
         name: 'MobileNetV2 scaled by hand',

@@ -11,10 +11,12 @@ import {
   html,
   page,
   paragraphs,
+  shareBar,
   table,
   titledFigure,
   type BarChart,
   type Point,
+  type TableColumn,
   type XyChart,
 } from '../report/index.js';
 import { formatBytes, formatCount } from './terminal.js';
@@ -39,8 +41,9 @@ export function networkReport(network: Network, description: NetworkDescription)
     facts: [
       ['parameters', formatSi(parameters)],
       ['MACs', formatSi(macs)],
-      ['as float32', formatBytes(FLOAT_BYTES * parameters)],
+      ['weights, float32', formatBytes(FLOAT_BYTES * parameters)],
       ['largest map', formatBytes(largestMap(layers))],
+      ['all maps', formatBytes(description.activationBytes)],
       ['receptive field', `${formatCount(description.receptiveField)} pixels`],
     ],
     sections: [
@@ -164,17 +167,24 @@ function fieldChart({ layers, height }: NetworkDescription): XyChart {
 }
 
 function layerTable(layers: readonly LayerDescription[]): ReturnType<typeof table> {
-  const titles = ['input', 'output', 'stride', 'receptive field', 'parameters', 'MACs', 'output in memory'];
+  const right = (title: string): TableColumn => ({ title, align: 'right' });
+  const most = Math.max(...layers.map(({ macs }) => macs));
   return table({
-    columns: [{ title: 'layer' }, ...titles.map((title) => ({ title, align: 'right' as const }))],
+    columns: [
+      { title: 'layer' },
+      ...['input', 'output', 'stride', 'receptive field', 'parameters', 'MACs'].map(right),
+      { title: '' },
+      right('as float32'),
+    ],
     rows: layers.map((layer) => [
       layer.name,
-      layer.input.join(' × '),
-      layer.output.join(' × '),
+      layer.input.join('×'),
+      layer.output.join('×'),
       String(layer.stride),
       layer.receptiveField === null ? 'all' : formatCount(layer.receptiveField),
       formatCount(layer.parameters),
       formatCount(layer.macs),
+      shareBar(layer.macs / most),
       formatBytes(layer.activationBytes),
     ]),
   });

@@ -286,12 +286,15 @@ export function receptiveFieldChart(findings: ScaleFindings): XyChart {
 export function budgetChart({ budget, trials, phi, name }: FittedNetwork): XyChart {
   const value = (trial: FittedNetwork['trials'][number]): number => trial.share * budget.limit;
   const byPhi = phi !== undefined;
+  const nameOf = (trial: FittedNetwork['trials'][number]): string => (byPhi ? `φ ${trial.phi ?? ''}` : trial.name);
+  const won = trials.filter((trial) => (byPhi ? trial.phi === phi : trial.name === name)).slice(-1);
+  // Of a network that was measured several times, the last bears the name.
   const point = (trial: FittedNetwork['trials'][number]): Point => ({
     x: trial.phi ?? trial.macs,
     y: value(trial),
-    label: byPhi ? `φ ${trial.phi ?? ''}` : trial.name,
+    title: `${nameOf(trial)}: ${(100 * trial.share).toFixed(1)} % of the budget`,
+    ...(trials.findLast((other) => nameOf(other) === nameOf(trial)) === trial ? { label: nameOf(trial) } : {}),
   });
-  const won = trials.filter((trial) => (byPhi ? trial.phi === phi : trial.name === name)).slice(-1);
   return {
     title: 'Networks tried for the budget',
     x: byPhi ? phiAxis : { title: 'MACs of one image', scale: 'log' },
@@ -303,6 +306,7 @@ export function budgetChart({ budget, trials, phi, name }: FittedNetwork): XyCha
             ? 'bytes of memory'
             : budget.kind,
       format: budget.kind === 'milliseconds' ? formatPlain : formatSi,
+      min: 0,
     },
     series: [
       { name: 'tried', colour: 0, hollow: true, points: trials.filter((trial) => !won.includes(trial)).map(point) },

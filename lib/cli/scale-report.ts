@@ -5,23 +5,17 @@
 import { cpu } from '../cpu.js';
 import { amount, type FittedNetwork } from '../compound/fit-budget.js';
 import { constraintProduct } from '../compound/constraint.js';
-import { paper, publishedB0, publishedFamily, publishedMobileNets, publishedOthers, timmResults } from '../compound/published.js';
-import type { Costed } from '../compound/study.js';
+import { paper, timmResults } from '../compound/published.js';
 import {
-  badge,
   details,
   figure,
   formatPlain,
-  formatSi,
   html,
   page,
   paragraphs,
-  table,
   titledFigure,
   type Content,
   type Section,
-  type Table,
-  type TableColumn,
 } from '../report/index.js';
 import { accuracyByMacs, accuracyByParameters } from './accuracy-charts.js';
 import {
@@ -38,10 +32,8 @@ import {
   workChart,
 } from './scale-charts.js';
 import { conditions, type ScaleFindings } from './scale-findings.js';
+import { dimensionTable, familyTable, here, memberTable, phiTable, published, sourceTable, trialTable } from './scale-tables.js';
 import { formatBytes, formatCount } from './terminal.js';
-
-const published = badge('published');
-const here = badge('measured here');
 
 /** The report as the text of one file. */
 export function scaleReport(findings: ScaleFindings): string {
@@ -62,7 +54,7 @@ export function scaleReport(findings: ScaleFindings): string {
               fitted.phi === undefined ? fitted.name : `φ = ${fitted.phi}`,
             ] as const,
           ]),
-      ['one step of φ, in work', `× ${constraintProduct(formula).toFixed(2)}`],
+      ['work, per step of φ', `× ${constraintProduct(formula).toFixed(2)}`],
       ...[first, last].flatMap((row) =>
         row?.measured === undefined
           ? []
@@ -114,6 +106,7 @@ function budgetSection(fitted: FittedNetwork): Section {
             measurement stays below it. `,
           here,
         ]),
+      trials.length > 1 && details('Their numbers, in the order of the search', trialTable(fitted)),
     ],
   };
 }
@@ -179,20 +172,7 @@ function memberSection({ members = [] }: ScaleFindings): Section {
       ),
       details(
         'Their numbers',
-        table({
-          columns: ['name', 'pixels', 'parameters', 'MACs', 'ms here', 'memory here'].map((title, i) => ({
-            title,
-            align: i === 0 ? ('left' as const) : ('right' as const),
-          })),
-          rows: members.map((row) => [
-            row.name,
-            String(row.network.resolution),
-            formatCount(row.parameters),
-            formatCount(row.macs),
-            time(row),
-            memory(row),
-          ]),
-        }),
+        memberTable(members),
       ),
     ],
   };
@@ -204,7 +184,8 @@ function accuracySection(findings: ScaleFindings): Section {
     content: [
       titledFigure(
         accuracyByMacs(),
-        html`ImageNet top-1. Outlines: a network scaled in one dimension (d, w, r); filled: in all three. ${published}
+        html`ImageNet top-1. Outlines: a network, and what becomes of it scaled in one dimension by
+          so much (d, w, r); filled, in the same colour: scaled in all three. ${published}
           ${paper}, Tables 2, 3 and 7.`,
         0.62,
       ),
@@ -231,7 +212,7 @@ function dimensionSection(findings: ScaleFindings): Section {
       measured && titledFigure(dimensionTimes(rows), here),
       measured && titledFigure(dimensionMemory(rows), here),
       rows.some((row) => row.published !== undefined) && titledFigure(dimensionGain(rows), html`${published} ${paper}, Table 7.`),
-      table(dimensionTable(findings)),
+      dimensionTable(findings),
     ],
   };
 }
@@ -247,129 +228,6 @@ function receptiveSection(findings: ScaleFindings): Section {
       0.6,
     ),
   };
-}
-
-const time = ({ measured, error }: Costed): Content =>
-  measured === undefined ? (error ?? '–') : measured.milliseconds.toFixed(2);
-const memory = ({ measured }: Costed): string => (measured === undefined ? '–' : formatBytes(measured.memory));
-
-function dimensionTable({ dimensions = [] }: ScaleFindings): Table {
-  const right = (title: Content): TableColumn => ({ title, align: 'right' });
-  return {
-    columns: [
-      { title: 'scaled in' },
-      right('depth'),
-      right('width'),
-      right('pixels'),
-      right('MACs'),
-      right(html`ms ${here}`),
-      right(html`memory ${here}`),
-      { title: html`the paper's network ${published}` },
-      right(html`MACs ${published}`),
-      right(html`top-1 ${published}`),
-    ],
-    rows: dimensions.map((row): Content[] => [
-      row.dimension ?? 'nothing',
-      row.scaled.depth.toFixed(2),
-      row.scaled.width.toFixed(2),
-      String(row.scaled.resolution),
-      formatSi(row.scaled.macs),
-      time(row),
-      memory(row),
-      row.published?.setting ?? '–',
-      row.published === undefined ? '–' : formatSi(row.published.macs),
-      row.published?.top1.toFixed(1) ?? '–',
-    ]),
-  };
-}
-
-function phiTable({ phis = [] }: ScaleFindings): Content {
-  return table({
-    columns: ['φ', 'width', 'depth', 'pixels', 'blocks', 'parameters', 'MACs', 'ms here', 'memory here'].map((title) => ({
-      title,
-      align: 'right' as const,
-    })),
-    rows: phis.map((row) => [
-      String(row.scaled.phi),
-      row.scaled.width.toFixed(3),
-      row.scaled.depth.toFixed(3),
-      String(row.scaled.resolution),
-      String(row.scaled.blocks),
-      formatCount(row.scaled.parameters),
-      formatCount(row.scaled.macs),
-      time(row),
-      memory(row),
-    ]),
-  });
-}
-
-function familyTable({ family = [] }: ScaleFindings): Content {
-  const columns = [
-    'name',
-    'width',
-    'depth',
-    'pixels',
-    'parameters',
-    'MACs',
-    'ms here',
-    'φ of equal work',
-    'its width',
-    'its depth',
-    'its pixels',
-    'its parameters',
-  ];
-  return table({
-    columns: columns.map((title, i) => ({ title, align: i === 0 ? ('left' as const) : ('right' as const) })),
-    rows: family.map((row) => [
-      row.name.toUpperCase(),
-      String(row.width),
-      String(row.depth),
-      String(row.resolution),
-      formatCount(row.parameters),
-      formatCount(row.macs),
-      time(row),
-      String(row.formula.phi),
-      row.formula.width.toFixed(2),
-      row.formula.depth.toFixed(2),
-      String(row.formula.resolution),
-      formatCount(row.formula.parameters),
-    ]),
-  });
-}
-
-function sourceTable(): Content {
-  const scaled = (rows: typeof publishedB0, source: string): Content[][] =>
-    rows.map(({ name, setting, macs, top1 }) => [name, setting, '–', `${macs / 1e9} G`, top1.toFixed(1), source]);
-  return table({
-    columns: [
-      { title: 'network' },
-      { title: 'scaled' },
-      { title: 'parameters', align: 'right' },
-      { title: 'MACs', align: 'right' },
-      { title: 'top-1', align: 'right' },
-      { title: 'source' },
-    ],
-    rows: [
-      ...publishedFamily.map(({ name, parameters, macs, top1 }) => [
-        name.toUpperCase(),
-        '',
-        `${parameters / 1e6} M`,
-        `${macs / 1e9} G`,
-        top1.toFixed(1),
-        `${paper}, Table 2`,
-      ]),
-      ...scaled(publishedB0, `${paper}, Table 7`),
-      ...scaled(publishedOthers, `${paper}, Table 3`),
-      ...publishedMobileNets.map(({ name, setting, parameters, top1 }) => [
-        name,
-        setting,
-        `${parameters / 1e6} M`,
-        '–',
-        top1.toFixed(1),
-        timmResults,
-      ]),
-    ],
-  });
 }
 
 function footer({ meter, phis = [] }: ScaleFindings, command: string): Content {

@@ -11,7 +11,11 @@ import { formatPlain, terminalChart, type XyChart } from '../report/index.js';
 import { conditions, type ScaleFindings } from './scale-findings.js';
 import { formatBytes, formatCount, type Column, type Terminal } from './terminal.js';
 
-const right = (title: string): Column => ({ title, align: 'right' });
+/** `drop`: the order in which columns are left out of a narrow terminal, the highest first. */
+const right = (title: string, drop?: number): Column => ({ title, align: 'right', ...(drop === undefined ? {} : { drop }) });
+
+/** Charts are as wide as the terminal, within reason. */
+const CHART = { columns: 76, most: 100, rows: 14 } as const;
 
 export function showScale(findings: ScaleFindings, terminal: Terminal): void {
   const { fitted, phis, dimensions, family, members } = findings;
@@ -58,7 +62,7 @@ function measuredColumns(rows: readonly Costed[]): {
 } {
   if (rows.every(({ measured, error }) => measured === undefined && error === undefined)) return { columns: [], cells: () => [] };
   return {
-    columns: [right('ms here'), right('memory here')],
+    columns: [right('ms here'), right('memory here', 1)],
     cells: ({ measured }) => [milliseconds(measured), measured === undefined ? '-' : formatBytes(measured.memory)],
   };
 }
@@ -75,17 +79,17 @@ function showDoubts(rows: readonly Costed[], terminal: Terminal): void {
 }
 
 function showPhis(rows: readonly PhiRow[], terminal: Terminal): void {
-  const { columns, cells } = measuredColumns(rows);
+  const { columns: measured, cells } = measuredColumns(rows);
   terminal.table(
     [
       right('phi'),
-      right('width'),
-      right('depth'),
+      right('width', 3),
+      right('depth', 4),
       right('resolution'),
-      right('blocks'),
-      right('parameters'),
+      right('blocks', 5),
+      right('parameters', 2),
       right('MACs'),
-      ...columns,
+      ...measured,
     ],
     rows.map((row) => [
       String(row.scaled.phi),
@@ -99,9 +103,7 @@ function showPhis(rows: readonly PhiRow[], terminal: Terminal): void {
     ]),
   );
   showDoubts(rows, terminal);
-  const timed = rows.flatMap(({ scaled, measured }) =>
-    measured === undefined ? [] : [{ x: scaled.phi, y: measured.milliseconds }],
-  );
+  const timed = rows.flatMap(({ scaled, measured: cost }) => (cost === undefined ? [] : [{ x: scaled.phi, y: cost.milliseconds }]));
   if (rows.length < 3) return;
   terminal.out('');
   const chart: XyChart =
@@ -118,7 +120,8 @@ function showPhis(rows: readonly PhiRow[], terminal: Terminal): void {
           y: { title: 'MACs', scale: 'log' },
           series: [{ name: 'MACs', line: 'solid', points: rows.map(({ scaled }) => ({ x: scaled.phi, y: scaled.macs })) }],
         };
-  for (const line of terminalChart(chart, { columns: 76, rows: 14 })) terminal.out(line);
+  const columns = Math.min(terminal.columns ?? CHART.columns, CHART.most);
+  for (const line of terminalChart(chart, { columns, rows: CHART.rows })) terminal.out(line);
 }
 
 function showFamily(rows: readonly FamilyRow[], terminal: Terminal): void {
@@ -138,16 +141,16 @@ function showFamily(rows: readonly FamilyRow[], terminal: Terminal): void {
       right('width'),
       right('depth'),
       right('pixels'),
-      right('parameters'),
-      right('MACs'),
-      right('top-1 (published)'),
+      right('parameters', 2),
+      right('MACs', 3),
+      right('top-1 (published)', 1),
       { title: '|' },
       right('phi'),
       right('width'),
       right('depth'),
       right('pixels'),
-      right('parameters'),
-      right('MACs'),
+      right('parameters', 5),
+      right('MACs', 4),
     ],
     rows.map(({ name, formula, parameters, macs, ...table }) => [
       name,
@@ -172,11 +175,11 @@ function showMembers(rows: readonly MemberRow[], terminal: Terminal): void {
   terminal.table(
     [
       { title: 'name' },
-      right('pixels'),
-      right('parameters'),
+      right('pixels', 3),
+      right('parameters', 2),
       right('MACs'),
       ...columns,
-      ...(columns.length > 0 ? [right('GMAC/s')] : []),
+      ...(columns.length > 0 ? [right('GMAC/s', 4)] : []),
     ],
     [...rows]
       .sort((a, b) => time(a) - time(b))
@@ -200,15 +203,15 @@ function showDimensions(rows: readonly DimensionRow[], terminal: Terminal): void
   terminal.table(
     [
       { title: 'scaled in' },
-      right('width'),
-      right('depth'),
-      right('pixels'),
-      right('parameters'),
+      right('width', 2),
+      right('depth', 3),
+      right('pixels', 4),
+      right('parameters', 5),
       right('MACs'),
       ...columns,
       { title: '|' },
-      { title: "the paper's network" },
-      right('MACs (published)'),
+      { title: "the paper's network", drop: 6 },
+      right('MACs (published)', 7),
       right('top-1 (published)'),
     ],
     rows.map((row) => [
@@ -245,7 +248,7 @@ function showFitted(findings: ScaleFindings, fitted: FittedNetwork, terminal: Te
   if (trials.length > 1) {
     terminal.out('');
     terminal.table(
-      [{ title: 'tried' }, right('pixels'), right('MACs'), right('ms here'), right('memory here'), right('of the budget')],
+      [{ title: 'tried' }, right('pixels', 2), right('MACs', 3), right('ms here'), right('memory here', 1), right('of the budget')],
       trials.map((trial) => [
         trial.phi === undefined ? trial.name : `phi ${trial.phi}`,
         String(trial.resolution),

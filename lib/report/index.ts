@@ -10,6 +10,7 @@ export {
   figure,
   page,
   paragraphs,
+  shareBar,
   table,
   titledFigure,
   type Page,
@@ -17,5 +18,6 @@ export {
   type Table,
   type TableColumn,
 } from './page.js';
+export { picture } from './picture.js';
 export { terminalChart, type TextSize } from './terminal-chart.js';
 export type { Point, Rule, Series, XyChart } from './xy-chart.js';

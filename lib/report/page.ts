@@ -112,6 +112,12 @@ export function details(summary: string, content: Content): Markup {
   return html`<details><summary>${summary}</summary>${content}</details>`;
 }
 
+/** A bar for a cell of a table, of a share of 0 to 1 of the longest. */
+export function shareBar(share: number): Markup {
+  const width = Math.round(48 * Math.min(1, Math.max(0, share)));
+  return html`<svg class="share" width="48" height="10" role="presentation"><rect class="bar" y="1" width="${width}" height="8" rx="1"/></svg>`;
+}
+
 /** Whose figure it is. */
 export function badge(kind: 'published' | 'measured here'): Markup {
   return html`<span class="badge ${kind === 'published' ? 'published' : 'measured'}">${kind}</span>`;

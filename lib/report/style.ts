@@ -14,6 +14,36 @@ const dark: Markup = html`
   --s0: #63a9ff; --s1: #ff9c5a; --s2: #5fd08a; --s3: #b79dff; --s4: #ff85bc; --s5: #4fcfde; --s6: #e2b853; --s7: #a5b3c7;
   --muted: #79848f; --published: #a4aeb9; --measured: #5fd08a;`;
 
+/** What a chart needs wherever it stands. */
+const chartRules: Markup = html`.chart text { fill: var(--text); font-family: inherit; }
+.chart .tick text { fill: var(--quiet); font-variant-numeric: tabular-nums; }
+.chart .title text, .chart .category text { fill: var(--text); }
+.chart .title text { font-weight: 600; }
+.grid path { stroke: var(--hair); stroke-width: 1; }
+.axis path { stroke: var(--strong); stroke-width: 1; }
+.rule path { stroke: var(--strong); stroke-width: 1; stroke-dasharray: 2 3; }
+.chart .rule text { fill: var(--quiet); }
+${Array.from({ length: 8 }, (_, i) => html`.s${i} { --c: var(--s${i}); }\n`)}.muted { --c: var(--muted); }
+.line { fill: none; stroke: var(--c); stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
+.dashed { stroke-dasharray: 7 5; } .dotted { stroke-dasharray: 0.1 5; }
+.error { stroke: var(--c); stroke-width: 1.5; opacity: 0.7; }
+.mark .shape { fill: var(--c); stroke: var(--page); stroke-width: 2; paint-order: stroke; }
+.mark.hollow .shape { fill: var(--page); stroke: var(--c); stroke-width: 1.8; paint-order: normal; }
+.mark .hit { fill: transparent; }
+.mark:hover .shape { stroke: var(--text); stroke-width: 2; }
+.chart .label text { fill: color-mix(in srgb, var(--c) 80%, var(--text)); paint-order: stroke; stroke: var(--page); stroke-width: 3px; stroke-linejoin: round; }
+.leader { stroke: var(--c); stroke-width: 0.8; opacity: 0.7; }
+.bar { fill: var(--c); } .bar.hollow { fill: var(--page); stroke: var(--c); stroke-width: 1.6; }
+.chart .value { font-variant-numeric: tabular-nums; } .chart .missing { fill: var(--quiet); font-style: italic; }
+`;
+
+/** Of a chart that is a file of its own: light or dark as the reader's system says. */
+export const pictureStyle: Markup = html`
+svg { ${light} font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", Arial, sans-serif; }
+@media (prefers-color-scheme: dark) { svg { ${dark} } }
+.page { fill: var(--page); }
+${chartRules}`;
+
 export const style: Markup = html`
 :root { color-scheme: light dark; ${light} }
 @media (prefers-color-scheme: dark) { :root { ${dark} } }
@@ -37,26 +67,7 @@ figcaption { color: var(--quiet); font-size: 0.9rem; max-width: 52em; margin-top
 .medium, .narrow { display: none; } .medium > .chart, .narrow > .chart { width: 100%; }
 @media screen and (max-width: 760px) { .wide { display: none; } .medium { display: block; } main { padding: 24px 16px 48px; } h1 { font-size: 1.6rem; } }
 @media screen and (max-width: 480px) { .medium { display: none; } .narrow { display: block; } }
-.chart text { fill: var(--text); font-family: inherit; }
-.chart .tick text { fill: var(--quiet); font-variant-numeric: tabular-nums; }
-.chart .title text, .chart .category text { fill: var(--text); }
-.chart .title text { font-weight: 600; }
-.grid path { stroke: var(--hair); stroke-width: 1; }
-.axis path { stroke: var(--strong); stroke-width: 1; }
-.rule path { stroke: var(--strong); stroke-width: 1; stroke-dasharray: 2 3; }
-.chart .rule text { fill: var(--quiet); }
-${Array.from({ length: 8 }, (_, i) => html`.s${i} { --c: var(--s${i}); }\n`)}.muted { --c: var(--muted); }
-.line { fill: none; stroke: var(--c); stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
-.dashed { stroke-dasharray: 7 5; } .dotted { stroke-dasharray: 0.1 5; }
-.error { stroke: var(--c); stroke-width: 1.5; opacity: 0.7; }
-.mark .shape { fill: var(--c); stroke: var(--page); stroke-width: 2; paint-order: stroke; }
-.mark.hollow .shape { fill: var(--page); stroke: var(--c); stroke-width: 1.8; paint-order: normal; }
-.mark .hit { fill: transparent; }
-.mark:hover .shape { stroke: var(--text); stroke-width: 2; }
-.chart .label text { fill: color-mix(in srgb, var(--c) 80%, var(--text)); paint-order: stroke; stroke: var(--page); stroke-width: 3px; stroke-linejoin: round; }
-.leader { stroke: var(--c); stroke-width: 0.8; opacity: 0.7; }
-.bar { fill: var(--c); } .bar.hollow { fill: var(--page); stroke: var(--c); stroke-width: 1.6; }
-.chart .value { font-variant-numeric: tabular-nums; } .chart .missing { fill: var(--quiet); font-style: italic; }
+${chartRules}.share { --c: var(--s0); display: block; }
 .scroll { overflow-x: auto; margin: 16px 0; }
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; min-width: 100%; }
 th, td { padding: 5px 12px 5px 0; text-align: left; border-bottom: 1px solid var(--hair); vertical-align: baseline; }

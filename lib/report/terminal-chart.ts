@@ -139,7 +139,8 @@ function key(all: readonly Series[], rules: readonly Rule[], columns: number): r
   const entries =
     all.length < 2
       ? []
-      : all.map((series, i) => {
+      : all.flatMap((series, i) => {
+          if (series.name === '') return [];
           const drawn = (series.line ?? 'none') === 'none' ? '' : DOT.repeat(2);
           return `${(series.marks ?? true) ? `${drawn}${glyphOf(series, i)}${drawn}` : DOT.repeat(4)} ${series.name}`;
         });

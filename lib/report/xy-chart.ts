@@ -20,6 +20,7 @@ export interface Point {
 }
 
 export interface Series {
+  /** Empty for one that belongs to another and has no place of its own in the key. */
   readonly name: string;
   /** A value that is not finite, or not above zero on a logarithmic axis, is left out. */
   readonly points: readonly Point[];
@@ -71,15 +72,17 @@ const GAP = 8;
 
 /** The chart as an SVG element of this size in pixels; text keeps its size, so draw narrow ones anew. */
 export function xyChart(chart: XyChart, size: ChartSize): Markup {
-  const entries = chart.series.map((series, i): LegendEntry => ({
-    name: series.name,
-    style: styleOf(series, i),
-    line: series.line ?? 'none',
-    marks: series.marks ?? true,
-    hollow: series.hollow ?? false,
-    shape: series.colour ?? i,
-  }));
-  const key = chart.series.length > 1 ? legend(entries, size.width) : { height: 0, drawn: undefined };
+  const entries = chart.series
+    .map((series, i): LegendEntry => ({
+      name: series.name,
+      style: styleOf(series, i),
+      line: series.line ?? 'none',
+      marks: series.marks ?? true,
+      hollow: series.hollow ?? false,
+      shape: series.colour ?? i,
+    }))
+    .filter(({ name }) => name !== '');
+  const key = entries.length > 1 ? legend(entries, size.width) : { height: 0, drawn: undefined };
   const frame = layout(chart, size, key.height);
   const points = chart.series.flatMap((series) => shownPoints(chart, series).map((point) => ({ series, point })));
   if (points.length === 0) return emptyChart(chart, size);

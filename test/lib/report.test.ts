@@ -3,10 +3,13 @@
 // fetch nothing, and the same charts as text.
 
 import { strict as assert } from 'node:assert';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 
+import { accuracyByMacs } from '../../lib/cli/accuracy-charts.js';
 import { fitAxis, formatPlain, formatSi } from '../../lib/report/axis.js';
 import { barChart } from '../../lib/report/bar-chart.js';
-import { figure, html, page, table, terminalChart, type XyChart } from '../../lib/report/index.js';
+import { figure, html, page, picture, table, terminalChart, type XyChart } from '../../lib/report/index.js';
 import { overlaps, placeLabels, textWidth } from '../../lib/report/labels.js';
 import { escapeMarkup } from '../../lib/report/markup.js';
 import { xyChart } from '../../lib/report/xy-chart.js';
@@ -227,6 +230,17 @@ describe('report, pictures', () => {
     assert.equal(widths.length, 3);
     assert.ok(Math.abs((widths[2] ?? 0) / (widths[0] ?? 1) - 2) < 0.02, widths.join());
     assert.equal(text.match(/not measured/g)?.length, 2);
+  });
+});
+
+describe('report, a picture of its own', () => {
+  it('is what the README shows', () => {
+    const svg = picture(accuracyByMacs(), { width: 820, height: 440 });
+    assertWellFormed(svg);
+    assert.match(svg, /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" width="852" height="472"/);
+    assert.ok(svg.includes('prefers-color-scheme: dark') && !/<script|href|url\(/.test(svg));
+    // Written by scripts/scaling-picture.js.
+    assert.equal(readFileSync(join(__dirname, '..', '..', '..', 'docs', 'scaling.svg'), 'utf8'), svg);
   });
 });
 
