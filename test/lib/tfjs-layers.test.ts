@@ -13,78 +13,14 @@ import { EfficientNetError, type ErrorCode } from '../../lib/errors.js';
 import { readCheckpoint } from '../../lib/formats/index.js';
 import type { Checkpoint } from '../../lib/formats/tensor.js';
 import { readTfjs } from '../../lib/formats/tfjs.js';
-import { loads, loadsQuickly } from './helpers/damage.js';
+import { assertRefuses, loads, loadsQuickly } from './helpers/damage.js';
+import { layersModel, layersShard, type Layer, type LayersModel, type Weight } from './helpers/layers-model.js';
 import { values } from './synthetic.js';
 
-interface Weight {
-  name: string;
-  shape: number[];
-  dtype: string;
-  quantization?: unknown;
-}
-
-interface Layer {
-  class_name: string;
-  config: Record<string, unknown>;
-}
-
-interface LayersModel {
-  format?: string;
-  modelTopology: { model_config?: { class_name: string; config: { name: string; layers: Layer[] } } };
-  weightsManifest: { paths: string[]; weights: Weight[] }[];
-}
-
-const floats = (...numbers: number[]): Buffer => Buffer.from(Float32Array.from(numbers).buffer);
-
-function model(): LayersModel {
-  return {
-    format: 'layers-model',
-    modelTopology: {
-      model_config: {
-        class_name: 'Functional',
-        config: {
-          name: 'efficientnetb0',
-          layers: [
-            { class_name: 'InputLayer', config: { name: 'input_1', batch_input_shape: [null, 32, 48, 3] } },
-            { class_name: 'Rescaling', config: { name: 'rescaling', scale: 1 / 127.5, offset: -1 } },
-            { class_name: 'Conv2D', config: { name: 'stem_conv' } },
-            { class_name: 'BatchNormalization', config: { name: 'stem_bn', epsilon: 0.001 } },
-            { class_name: 'Activation', config: { name: 'stem_activation', activation: 'swish' } },
-            { class_name: 'GlobalAveragePooling2D', config: { name: 'avg_pool' } },
-            { class_name: 'Dense', config: { name: 'my_head', activation: 'softmax' } },
-          ],
-        },
-      },
-    },
-    weightsManifest: [
-      {
-        paths: ['a.bin'],
-        weights: [
-          { name: 'block1a_dwconv/depthwise_kernel', shape: [2], dtype: 'float32' },
-          { name: 'stem_bn/gamma', shape: [3], dtype: 'float32' },
-          { name: 'my_head/kernel', shape: [1, 2], dtype: 'float32' },
-        ],
-      },
-    ],
-  };
-}
-
-const shard = floats(1, 2, 3, 4, 5, 6, 7);
-
-function read(change: (model: LayersModel) => void = () => undefined, bytes: Uint8Array = shard): Checkpoint {
-  const changed = model();
+function read(change: (model: LayersModel) => void = () => undefined, bytes: Uint8Array = layersShard): Checkpoint {
+  const changed = layersModel();
   change(changed);
   return readTfjs(Buffer.from(JSON.stringify(changed)), new Map([['a.bin', bytes]]));
-}
-
-function assertFails(action: () => unknown, code: ErrorCode, message: RegExp): void {
-  assert.throws(action, (error: unknown) => {
-    assert.ok(error instanceof EfficientNetError, String(error));
-    assert.equal(error.code, code, error.message);
-    assert.match(error.message, message);
-    return true;
-  });
-  assert.ok(!loadsQuickly(action));
 }
 
 const weightsOf = (m: LayersModel): Weight[] => (m.weightsManifest[0] ?? assert.fail()).weights;
@@ -92,7 +28,7 @@ const first = (m: LayersModel): Weight => weightsOf(m)[0] ?? assert.fail();
 const layersOf = (m: LayersModel): Layer[] => (m.modelTopology.model_config ?? assert.fail()).config.layers;
 /** The first weight, of two numbers, in fewer bits; the others as they were. */
 const quantised = (quantization: unknown, dtype = 'float32') => (m: LayersModel): void => void Object.assign(first(m), { quantization, dtype });
-const behind = (bytes: Uint8Array): Uint8Array => Buffer.concat([bytes, shard.subarray(8)]);
+const behind = (bytes: Uint8Array): Uint8Array => Buffer.concat([bytes, layersShard.subarray(8)]);
 
 describe('tfjs: layers models', () => {
   it('are read as Keras models', () => {
@@ -100,7 +36,7 @@ describe('tfjs: layers models', () => {
     assert.equal(found.format, 'tfjs-layers');
     assert.deepEqual([...found.tensors.keys()], ['block1a_dwconv/kernel', 'stem_bn/gamma', 'predictions/kernel']);
     assert.deepEqual([...values(found.tensors.get('stem_bn/gamma'))], [3, 4, 5]);
-    assert.equal(found.tensors.get('stem_bn/gamma')?.bytes.buffer, shard.buffer);
+    assert.equal(found.tensors.get('stem_bn/gamma')?.bytes.buffer, layersShard.buffer);
     const { recipe, batchNormEpsilon } = kerasConfig(found, undefined) ?? assert.fail();
     assert.deepEqual([recipe, batchNormEpsilon], [{ height: 32, width: 48, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }, 1e-3]);
   });
@@ -119,7 +55,7 @@ describe('tfjs: layers models', () => {
     ['a Lambda behind the network', (m) => layersOf(m).push({ class_name: 'Lambda', config: { name: 'evil', function: 'process.exit()' } }), 'ERR_UNSUPPORTED', /the layer "evil" \("Lambda"\) behind the network/],
     ['two classifiers', (m) => weightsOf(m).push({ name: 'more/kernel', shape: [1, 0], dtype: 'float32' }), 'ERR_UNSUPPORTED', /2 dense layers \("my_head", "more"\)/],
   ];
-  for (const [name, change, code, message] of cases) it(`refuses ${name}`, () => assertFails(() => read(change), code, message));
+  for (const [name, change, code, message] of cases) it(`refuses ${name}`, () => assertRefuses(() => read(change), code, message));
   it('has run every case', () => assert.equal(cases.length, 6));
 });
 
@@ -138,7 +74,7 @@ describe('tfjs: quantised weights', () => {
       quantised({ dtype: 'uint8', scale: 1, min: 0 })(m);
       first(m).shape = [1];
     };
-    assert.deepEqual([...values(read(one, Buffer.concat([Uint8Array.of(9), shard.subarray(8)])).tensors.get('stem_bn/gamma'))], [3, 4, 5]);
+    assert.deepEqual([...values(read(one, Buffer.concat([Uint8Array.of(9), layersShard.subarray(8)])).tensors.get('stem_bn/gamma'))], [3, 4, 5]);
   });
 
   it('float16: as it lies, without a copy', () => {
@@ -163,11 +99,11 @@ describe('tfjs: quantised weights', () => {
     ['whose data is missing', { dtype: 'uint8', scale: 1, min: 0 }, 'ERR_INVALID_CHECKPOINT', /Expected 22 bytes in the shards "a\.bin" but they have 28/],
   ];
   for (const [name, quantization, code, message, dtype] of cases) {
-    it(`refuses a quantisation ${name}`, () => assertFails(() => read(quantised(quantization, dtype)), code, message));
+    it(`refuses a quantisation ${name}`, () => assertRefuses(() => read(quantised(quantization, dtype)), code, message));
   }
   it('refuses a scale of infinity', () => {
-    const text = JSON.stringify((() => { const m = model(); quantised({ dtype: 'uint8', scale: 777, min: 0 })(m); return m; })()).replace('777', '1e999');
-    assertFails(() => readTfjs(Buffer.from(text), new Map([['a.bin', shard]])), 'ERR_INVALID_CHECKPOINT', /finite numbers as scale and min/);
+    const text = JSON.stringify((() => { const m = layersModel(); quantised({ dtype: 'uint8', scale: 777, min: 0 })(m); return m; })()).replace('777', '1e999');
+    assertRefuses(() => readTfjs(Buffer.from(text), new Map([['a.bin', layersShard]])), 'ERR_INVALID_CHECKPOINT', /finite numbers as scale and min/);
   });
   it('has run every case', () => assert.equal(cases.length, 9));
 });
@@ -190,18 +126,18 @@ describe('tfjs: hostile JSON', () => {
     ['a second value', '{"modelTopology":{}}{}', /something follows the value \(at byte 20/],
     ['an end in a string', '{"modelTopology":"', /a string without end \(at byte 17/],
   ];
-  for (const [name, text, message] of cases) it(name, () => assertFails(() => readTfjs(Buffer.from(text), new Map()), 'ERR_INVALID_CHECKPOINT', message));
+  for (const [name, text, message] of cases) it(name, () => assertRefuses(() => readTfjs(Buffer.from(text), new Map()), 'ERR_INVALID_CHECKPOINT', message));
   it('has run every case', () => assert.equal(cases.length, 15));
 
   it('names that objects have anyway are names like others', () => {
     const found = read((m) => (first(m).name = '__proto__/toString'));
     assert.equal(found.tensors.get('__proto__/toString')?.shape.length, 1);
-    assertFails(() => readTfjs(Buffer.from('{"__proto__":{"modelTopology":{},"weightsManifest":[]},"a":1}'), new Map()), 'ERR_INVALID_CHECKPOINT', /with modelTopology and weightsManifest/);
+    assertRefuses(() => readTfjs(Buffer.from('{"__proto__":{"modelTopology":{},"weightsManifest":[]},"a":1}'), new Map()), 'ERR_INVALID_CHECKPOINT', /with modelTopology and weightsManifest/);
   });
 
   it('every byte changed, and every truncation', () => {
-    const text = Buffer.from(JSON.stringify(model()));
-    const shards = new Map([['a.bin', shard]]);
+    const text = Buffer.from(JSON.stringify(layersModel()));
+    const shards = new Map([['a.bin', layersShard]]);
     let [executed, accepted, refused] = [0, 0, 0];
     for (let at = 0; at < text.length; at++) {
       for (const flip of [0x01, 0x04, 0x20]) {
@@ -224,12 +160,12 @@ describe('tfjs: shards on disk', () => {
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'efficientnet-simd-tfjs-'));
     mkdirSync(at('model'));
-    writeFileSync(at('outside.bin'), shard);
+    writeFileSync(at('outside.bin'), layersShard);
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
   const load = (path = 'a.bin'): Promise<Checkpoint> => {
-    const changed = model();
+    const changed = layersModel();
     (changed.weightsManifest[0] ?? assert.fail()).paths = [path];
     writeFileSync(at('model', 'model.json'), JSON.stringify(changed));
     return readCheckpoint(at('model', 'model.json'));
@@ -243,7 +179,7 @@ describe('tfjs: shards on disk', () => {
     });
 
   it('beside the model', async () => {
-    writeFileSync(at('model', 'a.bin'), shard);
+    writeFileSync(at('model', 'a.bin'), layersShard);
     assert.equal((await load()).tensors.size, 3);
   });
 

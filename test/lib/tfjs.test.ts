@@ -14,6 +14,7 @@ import { recipeOfInput } from '../../lib/input-recipe.js';
 import type { Network } from '../../lib/network.js';
 import { detectSource } from '../../lib/source.js';
 import { mapWeights } from '../../lib/weights.js';
+import { assertRefuses } from './helpers/damage.js';
 import { cut, writeGraph, type GraphBlock, type Model, type Node } from './graph-writer.js';
 import { mbconvOf, values } from './synthetic.js';
 
@@ -32,15 +33,6 @@ function read(change: (model: Model) => void = () => undefined, files: ReadonlyM
   const model = graph.model([...shards.keys()]);
   change(model);
   return readTfjs(Buffer.from(JSON.stringify(model)), files);
-}
-
-function assertFails(action: () => unknown, code: ErrorCode, message: RegExp): void {
-  assert.throws(action, (error: unknown) => {
-    assert.ok(error instanceof EfficientNetError, String(error));
-    assert.equal(error.code, code, error.message);
-    assert.match(error.message, message);
-    return true;
-  });
 }
 
 function nodes(model: Model, op: string): Node[] {
@@ -170,15 +162,15 @@ describe('tfjs: what is not one', () => {
     ['names of object members', (m) => (first(m, '_FusedMatMul').input[0] = '__proto__'), 'ERR_UNSUPPORTED', /which is missing/],
   ];
   for (const [name, change, code, message] of cases) {
-    it(name, () => assertFails(() => read((model) => void change(model)), code, message));
+    it(name, () => assertRefuses(() => read((model) => void change(model)), code, message));
   }
   it('has run every case', () => assert.equal(cases.length, 45));
 
   it('text that is not a model', () => {
     for (const text of ['', '{', '[]', 'null', '7', '{}', '\ufeff', '['.repeat(1e6), '{"modelTopology":null,"weightsManifest":[]}']) {
-      assertFails(() => readTfjs(Buffer.from(text), new Map()), 'ERR_INVALID_CHECKPOINT', /./);
+      assertRefuses(() => readTfjs(Buffer.from(text), new Map()), 'ERR_INVALID_CHECKPOINT', /./);
     }
-    assertFails(() => readTfjs(Buffer.from('{"a":"\xff"}', 'latin1'), new Map()), 'ERR_INVALID_CHECKPOINT', /Malformed JSON/);
+    assertRefuses(() => readTfjs(Buffer.from('{"a":"\xff"}', 'latin1'), new Map()), 'ERR_INVALID_CHECKPOINT', /Malformed JSON/);
   });
 
   it('refuses or loads every tenth byte changed, and every shard truncated', () => {
@@ -198,7 +190,7 @@ describe('tfjs: what is not one', () => {
     for (const [path, bytes] of shards) {
       for (const length of [0, 1, bytes.length - 1]) {
         const files = new Map(shards).set(path, bytes.subarray(0, length));
-        assertFails(() => read(undefined, files), 'ERR_INVALID_CHECKPOINT', /truncated or of another model/);
+        assertRefuses(() => read(undefined, files), 'ERR_INVALID_CHECKPOINT', /truncated or of another model/);
       }
     }
   }).timeout(60_000);

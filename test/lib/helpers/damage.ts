@@ -41,3 +41,14 @@ export function loadsQuickly(read: () => unknown): boolean {
   }
   return loaded;
 }
+
+/** That a reader refuses, with the code and in those words, within 50 ms. */
+export function assertRefuses(read: () => unknown, code: ErrorCode, message: RegExp): void {
+  assert.throws(read, (error: unknown) => {
+    assert.ok(error instanceof EfficientNetError, String(error));
+    assert.equal(error.code, code, error.message);
+    assert.match(error.message, message);
+    return true;
+  });
+  assert.ok(!loadsQuickly(read));
+}
