@@ -4,24 +4,24 @@
 // repeats it and makes the table of bench/results. Not a test: nothing fails when it is slow.
 //
 //   npm install --no-save --ignore-scripts onnxruntime-node
-//   node dist/bench/race.js [--only NAME,...] [--rounds N] [--seconds 0.1] [--markdown FILE] [--json FILE]
+//   node dist/bench/race.js [--only NAME,...] [--rounds N] [--seconds 0.1] [--json FILE] [--markdown FILE] [--svg FILE]
 //
 // --peers NAME,... races more than onnxruntime-node (see `efficientnet-simd bench --help`), --python
-// names the interpreter for those in Python, --list shows the figures' names.
+// names the interpreter for those in Python, --list shows the figures' names. --from FILE,... measures
+// nothing and makes table and picture of what --json has written before, also of repeated runs.
 
 import { promises as fs, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { benchModel, machine } from '../lib/bench/model-bench.js';
-import { benchPeers, type EntrantResult, type PeersBench, type PeersOptions } from '../lib/bench/peers/index.js';
+import { benchPeers, type PeersBench, type PeersOptions } from '../lib/bench/peers/index.js';
 import { weightsFor } from '../lib/bench/subject.js';
-import type { Verdict } from '../lib/bench/trust.js';
 import { resolveModel } from '../lib/catalogue.js';
 import { Activity } from '../lib/cli/activity.js';
-import { cpu } from '../lib/cpu.js';
 import { EfficientNetError } from '../lib/errors.js';
 import { buildNetwork } from '../lib/network.js';
+import { cells, markdown, racePicture, type Bar, type Outcome, type Row } from './table.js';
 
 interface Settings {
   readonly rounds: number;
@@ -34,25 +34,7 @@ interface Settings {
   readonly progress: (doing: string, share: number) => void;
 }
 
-/** What a figure turned out to be. */
-interface Outcome extends Verdict {
-  readonly value: number;
-  /** In which the value would lie after many more rounds, with 95 % confidence. */
-  readonly interval?: readonly [low: number, high: number] | undefined;
-  readonly details: unknown;
-  /** Lines of the table of contestants, if it was a race. */
-  readonly contestants?: readonly EntrantResult[];
-}
-
-interface Figure {
-  readonly name: string;
-  readonly what: string;
-  readonly unit: string;
-  readonly digits: number;
-  /** Better are lower values, or higher ones. */
-  readonly better: 'lower' | 'higher';
-  readonly must: number;
-  readonly aim: number;
+interface Figure extends Bar {
   measure(settings: Settings): Promise<Outcome>;
 }
 
@@ -69,7 +51,7 @@ const figures: readonly Figure[] = [
     measure: measureAvx2,
   },
   {
-    name: 'photo', what: 'photo of 451x300 (PNG) to labels, 1 thread: our time over that of sharp + JavaScript + onnxruntime-node', unit: '', digits: 3,
+    name: 'photo', short: 'photo to labels', what: 'photo of 451x300 (PNG) to labels, 1 thread: our time over that of sharp + JavaScript + onnxruntime-node', unit: '', digits: 3,
     better: 'lower', must: 0.65, aim: 0.5, measure: measurePhoto,
   },
   {
@@ -152,63 +134,6 @@ function measureAddon(): Promise<Outcome> {
   return Promise.resolve({ value: statSync(path).size / 1e6, trustworthy: true, reasons: [], details: {} });
 }
 
-// ---- showing ------------------------------------------------------------------------------------------
-
-interface Row {
-  readonly figure: Figure;
-  readonly outcome?: Outcome;
-  readonly failure?: string;
-}
-
-function verdictOf({ better, must, aim }: Figure, value: number): string {
-  const reaches = (bound: number): boolean => (better === 'lower' ? value <= bound : value >= bound);
-  return reaches(aim) ? 'aim reached' : reaches(must) ? 'as it must be' : 'short of what it must be';
-}
-
-function cells({ figure, outcome, failure }: Row): readonly string[] {
-  const { what, unit, digits, must, aim } = figure;
-  const text = (value: number): string => `${value.toFixed(digits)}${unit === '' ? '' : ` ${unit}`}`;
-  if (outcome === undefined) return [what, text(must), text(aim), 'not measured', failure ?? ''];
-  const { value, interval, trustworthy, reasons } = outcome;
-  const between = interval === undefined ? '' : ` (${interval.map((end) => end.toFixed(digits)).join('-')})`;
-  return [what, text(must), text(aim), `${trustworthy ? text(value) : `~${text(Number(value.toPrecision(2)))}`}${between}`, trustworthy ? verdictOf(figure, value) : `not to be trusted: ${reasons.join('; ')}`];
-}
-
-function markdown(rows: readonly Row[], command: string): string {
-  const { cpu: brand, cores, platform, node } = machine();
-  const line = (texts: readonly string[]): string => `| ${texts.map((text) => text.replaceAll('|', '\\|')).join(' | ')} |`;
-  const races = rows.flatMap(({ figure, outcome }) => (outcome?.contestants === undefined ? [] : [{ what: figure.what, contestants: outcome.contestants }]));
-  return [
-    `# ${brand || 'unnamed processor'}`,
-    '',
-    `${cores} cores, ${platform}, Node ${node}, instruction set ${cpu().chosen ?? 'none'}.`,
-    '',
-    '```sh', command, '```',
-    '',
-    line(['figure', 'must', 'aim', 'measured', '']),
-    line(['---', '---', '---', '---', '---']),
-    ...rows.map((row) => line(cells(row))),
-    ...races.flatMap(({ what, contestants }) => ['', `## ${what}`, '', ...contestantTable(contestants, line)]),
-    '',
-  ].join('\n');
-}
-
-function contestantTable(contestants: readonly EntrantResult[], line: (texts: readonly string[]) => string): readonly string[] {
-  const of = (value: number | undefined, digits: number): string => (value === undefined ? '' : value.toFixed(digits));
-  return [
-    line(['contestant', 'min ms', 'median ms', 'p95 ms', 'images/s', 'our time / its', '95 % interval', 'logits differ', 'first result ms', 'memory MB', 'version']),
-    line(Array<string>(11).fill('---')),
-    ...contestants.map(({ label, status, reason, latency, imagesPerSecond, ratio: against, difference, firstResult, memory, version }) =>
-      status === 'ran'
-        ? line([
-            label, of(latency?.min, 2), of(latency?.median, 2), of(latency?.p95, 2), of(imagesPerSecond, 1), of(against?.median, 3),
-            against === undefined ? '' : against.interval.map((end) => end.toFixed(3)).join('-'), difference?.toExponential(1) ?? '', of(firstResult, 0),
-            memory === undefined ? '' : of((memory.ran - memory.bare) / 1e6, 0), version ?? '',
-          ])
-        : line([label, `${status}: ${reason ?? ''}`])),
-  ];
-}
-
 // ---- the command --------------------------------------------------------------------------------------
 
 const defaults: Readonly<Record<string, string>> = { seconds: '0.1' };
@@ -224,6 +149,8 @@ async function main(): Promise<void> {
       photo: { type: 'string', default: CHELSEA },
       markdown: { type: 'string' },
       json: { type: 'string' },
+      svg: { type: 'string' },
+      from: { type: 'string' },
       list: { type: 'boolean', default: false },
     },
   });
@@ -237,25 +164,40 @@ async function main(): Promise<void> {
   const [rounds, seconds] = [Number(values.rounds ?? DEFAULT_ROUNDS), Number(values.seconds)];
   const limitSeconds = values.rounds === undefined ? MOST_SECONDS : undefined;
   if (!(Number.isInteger(rounds) && rounds > 0 && seconds > 0)) throw new EfficientNetError('ERR_INVALID_ARGUMENT', 'Expected whole --rounds and positive --seconds');
+  const settings = { rounds, limitSeconds, seconds, peers: values.peers.split(',').filter(Boolean), python: values.python, photo: values.photo };
+  const chosen = figures.filter(({ name }) => wanted?.includes(name) ?? true);
+  const rows = values.from === undefined ? await measureAll(chosen, settings) : await readAll(chosen, values.from.split(','));
+  const given = (['only', 'peers', 'rounds', 'seconds'] as const).flatMap((name) => (values[name] && values[name] !== defaults[name] ? [`--${name}`, values[name]] : []));
+  if (values.markdown !== undefined) await fs.writeFile(values.markdown, markdown(rows, ['node dist/bench/race.js', ...given].join(' ')));
+  if (values.svg !== undefined) await fs.writeFile(values.svg, racePicture(rows));
+  const plain = rows.flatMap(({ bar: { name }, outcomes, failure }): readonly object[] => (failure === undefined ? outcomes.map((outcome) => ({ name, ...outcome })) : [{ name, failure }]));
+  if (values.json !== undefined) await fs.writeFile(values.json, `${JSON.stringify({ machine: machine(), figures: plain }, undefined, 2)}\n`);
+  if (rows.some(({ outcomes }) => !outcomes.some(({ trustworthy }) => trustworthy))) process.exitCode = 3;
+}
+
+async function measureAll(chosen: readonly Figure[], settings: Omit<Settings, 'progress'>): Promise<readonly Row[]> {
   const activity = new Activity(process.stderr.isTTY ? process.stderr : undefined);
   const rows: Row[] = [];
-  for (const figure of figures.filter(({ name }) => wanted?.includes(name) ?? true)) {
+  for (const figure of chosen) {
     const progress = (doing: string, share: number): void => activity.update(`${figure.name}: ${doing}`, share);
-    const settings = { rounds, limitSeconds, seconds, peers: values.peers.split(',').filter(Boolean), python: values.python, photo: values.photo, progress };
-    const row = await figure.measure(settings).then(
-      (outcome): Row => ({ figure, outcome }),
-      (error: unknown): Row => ({ figure, failure: error instanceof Error ? error.message : String(error) }),
+    const row = await figure.measure({ ...settings, progress }).then(
+      (outcome): Row => ({ bar: figure, outcomes: [outcome] }),
+      (error: unknown): Row => ({ bar: figure, outcomes: [], failure: error instanceof Error ? error.message : String(error) }),
     );
     activity.end();
     rows.push(row);
     console.log(cells(row).join('  |  '));
   }
-  const given = (['only', 'peers', 'rounds', 'seconds'] as const).flatMap((name) => (values[name] && values[name] !== defaults[name] ? [`--${name}`, values[name]] : []));
-  const command = ['node dist/bench/race.js', ...given].join(' ');
-  if (values.markdown !== undefined) await fs.writeFile(values.markdown, markdown(rows, command));
-  const plain = rows.map(({ figure, outcome, failure }) => ({ name: figure.name, what: figure.what, must: figure.must, aim: figure.aim, ...outcome, failure }));
-  if (values.json !== undefined) await fs.writeFile(values.json, `${JSON.stringify({ machine: machine(), figures: plain }, undefined, 2)}\n`);
-  if (rows.some(({ outcome }) => outcome?.trustworthy !== true)) process.exitCode = 3;
+  return rows;
+}
+
+/** Every outcome in the files, by figure. */
+async function readAll(chosen: readonly Figure[], paths: readonly string[]): Promise<readonly Row[]> {
+  const found = await Promise.all(paths.map(async (path) => JSON.parse(await fs.readFile(path, 'utf8')) as { readonly figures: readonly (Outcome & { readonly name: string; readonly failure?: string })[] }));
+  const all = found.flatMap(({ figures: some }) => some).filter(({ failure }) => failure === undefined);
+  const rows = chosen.map((bar): Row => ({ bar, outcomes: all.filter(({ name }) => name === bar.name) }));
+  for (const row of rows) console.log(cells(row).join('  |  '));
+  return rows;
 }
 
 main().catch((error: unknown) => {

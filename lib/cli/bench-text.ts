@@ -111,7 +111,7 @@ export function showPeersBench(result: PeersBench, terminal: Terminal): void {
 
 function contestantRow({ label, latency, imagesPerSecond, ratio, firstResult, memory, version }: EntrantResult, verdict: Verdict): readonly string[] {
   const of = (value: number | undefined, digits: number): string => figure(value ?? NaN, digits, verdict);
-  const ratios = ratio === undefined ? '-' : `${of(ratio.median, 3)} (${ratio.interval[0].toFixed(3)}-${ratio.interval[1].toFixed(3)})`;
+  const ratios = ratio === undefined ? '-' : ratio.interval[0] === ratio.interval[1] ? ratio.median.toFixed(0) : `${of(ratio.median, 3)} (${ratio.interval[0].toFixed(3)}-${ratio.interval[1].toFixed(3)})`;
   return [
     label, of(latency?.min, 2), of(latency?.median, 2), of(latency?.p95, 2), of(imagesPerSecond, 1), ratios, `${of(firstResult, 0)} ms`,
     memory === undefined ? '-' : formatBytes(memory.ran - memory.bare), version ?? '',

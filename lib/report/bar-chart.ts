@@ -48,10 +48,10 @@ interface Layout {
 
 /** The chart as an SVG element of this width in pixels; its height follows from the number of bars. */
 export function barChart(chart: BarChart, width: number): Markup {
-  const key = chart.series.length > 1 ? legend(legendEntries(chart.series), width) : { height: 0, drawn: undefined };
+  const key = keyOf(chart, width);
   const layout = settle(chart, width, key.height);
   const { axis, left, top, bottom, plotWidth, toX } = layout;
-  const height = px(bottom + 2 * FONT_SIZE + 16);
+  const height = heightOf(layout);
   const ticks = axis.ticks.map((tick, i) => {
     const anchor = i === 0 && left === 0 ? 'start' : 'middle';
     return html`<text x="${px(toX(tick))}" y="${px(bottom + FONT_SIZE + 2)}" text-anchor="${anchor}">${axis.format(tick)}</text>`;
@@ -64,6 +64,19 @@ ${key.drawn}<g class="grid">${axis.ticks.map((tick) => html`<path d="M${px(toX(t
 <g class="title">${title}</g>
 ${join(chart.categories.map((category, c) => drawGroup(chart, layout, category, c)))}
 </svg>`;
+}
+
+/** The height that it will have. */
+export function barChartHeight(chart: BarChart, width: number): number {
+  return heightOf(settle(chart, width, keyOf(chart, width).height));
+}
+
+function heightOf({ bottom }: Layout): number {
+  return Math.ceil(bottom + 2 * FONT_SIZE + 16);
+}
+
+function keyOf({ series }: BarChart, width: number): ReturnType<typeof legend> | { readonly height: 0; readonly drawn: undefined } {
+  return series.length > 1 ? legend(legendEntries(series), width) : { height: 0, drawn: undefined };
 }
 
 function legendEntries(series: readonly BarSeries[]): readonly LegendEntry[] {

@@ -244,6 +244,15 @@ describe('report, a picture of its own', () => {
   });
 });
 
+describe('report, bars as a picture of their own', () => {
+  it('are as high as their number asks', () => {
+    const bars = (count: number): string => picture({ title: 'a < b', categories: Array<string>(count).fill('x'), series: [{ name: 'one', values: [2] }], axis: { title: 'ms' } }, { width: 400 });
+    assertWellFormed(bars(1));
+    const heightOf = (count: number): number => Number(/^<svg [^>]* height="(\d+)"/.exec(bars(count))?.[1]);
+    assert.ok(heightOf(1) > 60 && heightOf(11) === heightOf(1) + 10 * 30, `${heightOf(1)}, ${heightOf(11)}`);
+  });
+});
+
 describe('report, page', () => {
   const text = page({
     title: 'A & <b>',

@@ -51,10 +51,17 @@ function contestantTable(ran: readonly EntrantResult[], result: PeersBench): Con
       { title: 'memory MB', align: 'right' }, { title: 'version', wrap: true },
     ],
     rows: ran.map(({ label, latency, imagesPerSecond, ratio, firstResult, memory, version }) => [
-      label, of(latency?.min, 2), of(latency?.median, 2), of(latency?.p95, 2), of(imagesPerSecond, 1), of(ratio?.median, 3), of(firstResult, 0),
+      label, of(latency?.min, 2), of(latency?.median, 2), of(latency?.p95, 2), of(imagesPerSecond, 1), ratioText(ratio, result), of(firstResult, 0),
       memory === undefined ? '-' : ((memory.ran - memory.bare) / 1e6).toFixed(0), version,
     ]),
   });
+}
+
+/** With the interval of the median; ours against ours says nothing. */
+function ratioText(ratio: EntrantResult['ratio'], result: PeersBench): string {
+  if (ratio === undefined) return '-';
+  const { median, interval } = ratio;
+  return interval[0] === interval[1] ? rounded(median, 0, { trustworthy: true }) : `${rounded(median, 3, result)} (${interval.map((end) => end.toFixed(3)).join('-')})`;
 }
 
 function absentees(others: readonly EntrantResult[]): Content {
