@@ -27,12 +27,16 @@ constexpr auto kSpin = std::chrono::microseconds(60);
 // A worker that the system took off its core inside an item comes back milliseconds later, and until
 // then the loop cannot end. With a busy process on the second of two cores this made two threads slower
 // than one (12.8 against 9.6 ms for B0). So after a wait that no item explains, the caller works alone:
-// first this long, twice as long each time it happens again, and like the first time after that many
-// loops without. A wait that no scheduler makes means that the whole process stood still.
+// a few milliseconds, since most of what takes a core passes at once, and twice as long each time it
+// happens again soon. (With 20 to 160 ms and trust after 10,000 loops, a core lost ten times a second for a
+// millisecond each left two threads 1.05 to 1.1 times as fast as one.) A wait that no scheduler makes means
+// that the whole process stood still.
 constexpr auto kStall = std::chrono::microseconds(200);
 constexpr auto kStoppedProcess = std::chrono::milliseconds(100);
-constexpr auto kAloneAtFirst = std::chrono::milliseconds(20), kAloneAtMost = std::chrono::milliseconds(160);
-constexpr int kLoopsToTrust = 10000;
+constexpr auto kAloneAtFirst = std::chrono::milliseconds(5), kAloneAtMost = std::chrono::milliseconds(320);
+// A busy process takes the core again within one of the scheduler's time slices.
+constexpr auto kSoon = std::chrono::milliseconds(20);
+constexpr int kSoonLoops = 400;
 
 constexpr uint64_t kNoItem = 0x7fffffff;
 constexpr uint32_t generation_of(uint64_t ticket) { return uint32_t(ticket >> 32); }
@@ -114,12 +118,13 @@ void thread_pool::share(int count, item_fn fn, void* context) {
 // The wait for the others' last items should not be longer than a few of the caller's own.
 void thread_pool::judge_wait(clock::duration worked, int items, clock::duration waited) {
   if (waited > kStall + 3 * worked / items && waited < kStoppedProcess) {
-    alone_for_ = std::min<clock::duration>(std::max<clock::duration>(2 * alone_for_, kAloneAtFirst), kAloneAtMost);
-    alone_until_ = clock::now() + alone_for_;
+    const clock::time_point now = clock::now();
+    const bool again = good_loops_ < kSoonLoops || now - alone_until_ < kSoon;
+    alone_for_ = again ? std::min<clock::duration>(std::max<clock::duration>(2 * alone_for_, kAloneAtFirst), kAloneAtMost) : kAloneAtFirst;
+    alone_until_ = now + alone_for_;
     good_loops_ = 0;
-  } else if (++good_loops_ >= kLoopsToTrust) {
-    alone_for_ = {};
-    good_loops_ = 0;
+  } else if (good_loops_ < kSoonLoops) {
+    ++good_loops_;
   }
 }
 

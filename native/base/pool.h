@@ -80,8 +80,8 @@ class thread_pool {
   std::atomic<int> count_{0};
   alignas(64) std::atomic<int> done_{0};
 
-  // The caller's own: until when it works alone, for how long the next time, and how many loops in a
-  // row went well.
+  // The caller's own: until when it works alone, how long it did the last time, and how many loops went
+  // well since, as far as that is counted.
   clock::time_point alone_until_{};
   clock::duration alone_for_{};
   int good_loops_ = 0;
