@@ -27,6 +27,8 @@ add_library(efficientnet_simd SHARED
   native/node/image_jobs.cc
   native/node/job.cc
   native/node/kernel_bench.cc
+  native/node/network_values.cc
+  native/node/open.cc
   native/node/report.cc
   native/node/runner.cc
   native/node/session.cc

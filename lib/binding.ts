@@ -7,7 +7,8 @@ import { resolve } from 'node:path';
 import { EfficientNetError, type ErrorCode } from './errors.js';
 import type { Activation, Network } from './network.js';
 import type { Recipe } from './recipe.js';
-import type { FoldedWeights } from './weights.js';
+import type { StoredWeights } from './fold.js';
+import type { NetworkWeights } from './weights.js';
 
 export type Isa = 'scalar' | 'avx2' | 'avx512' | 'neon';
 /** How the pixels of a byte array lie, 8 bits per channel; `stride` bytes from one row to the next. */
@@ -102,7 +103,15 @@ export interface NativeSessionOptions {
   /** The input size to plan for. */
   readonly height: number;
   readonly width: number;
+  /**
+   * The weights lie in buffers that nobody else holds, so that they can be packed on the session's thread;
+   * on the way their memory is given back, page by page. Others are packed before the call returns.
+   */
+  readonly owned?: boolean;
 }
+
+/** Either folded already, or as a checkpoint has them. */
+export type NativeWeights = NetworkWeights<Float32Array | StoredWeights>;
 
 export interface CpuReport {
   /** Marketing name, or empty where the system does not tell. */
@@ -157,7 +166,7 @@ export interface KernelBench {
 }
 
 export interface Addon {
-  createSession(network: Network, weights: FoldedWeights, options: NativeSessionOptions): Promise<NativeSession>;
+  createSession(network: Network, weights: NativeWeights, options: NativeSessionOptions): Promise<NativeSession>;
   /** height * width * 3 floats, rows of RGB. */
   prepareImage(data: Uint8Array, image: NativePixels, recipe: Recipe): Float32Array;
   /** Frees the buffer's memory at once and leaves it without bytes, as a transfer would. */

@@ -2,17 +2,16 @@
 // Loading a model: from a name or a checkpoint to a packed network. What a loaded model does is in
 // efficientnet.ts.
 
-import { addon, fromNative, type Addon, type Isa, type NativeSession } from './binding.js';
+import { addon, fromNative, nativeCode, type Addon, type Isa, type NativeSession } from './binding.js';
 import { checkInteger, checkOneOf } from './check.js';
 import type { CheckpointFacts } from './config/config.js';
 import { describe } from './describe.js';
 import { EfficientNet, type ModelFacts } from './efficientnet.js';
-import type { Checkpoint } from './formats/tensor.js';
 import { embeddingSize, type Network } from './network.js';
-import { checkSource, openBytes, openWeights, weightsOptions, type CheckedWeights, type WeightsOptions } from './open-weights.js';
+import { checkSource, openLayers, weightsOptions, type CheckedWeights, type WeightsOptions } from './open-weights.js';
 import type { Recipe } from './recipe.js';
 import type { CheckpointSource } from './source.js';
-import type { FoldedWeights } from './weights.js';
+import { takeWeights, type TakenWeights } from './taken-weights.js';
 
 export { EfficientNet } from './efficientnet.js';
 /** A loaded model. */
@@ -27,7 +26,6 @@ export interface LoadOptions extends WeightsOptions {
 
 const known: readonly (keyof LoadOptions)[] = [...weightsOptions, 'threads', 'isa'];
 const kMaxThreads = 1024;
-const kSmallBuffer = 2 ** 16;
 
 /**
  * Loads a model: `load('b0')` takes the published weights, `load('timm/efficientnet_b0.ra_in1k')` those of
@@ -47,13 +45,14 @@ export async function load(source: string | LoadOptions, options?: LoadOptions):
   const { signal } = given;
   signal?.throwIfAborted();
   const native = addon(); // first: a missing addon should not cost a download
-  // Bytes are read, mapped and copied by the addon before this call returns: there is no await on
-  // their way, so that their buffer may be reused or transferred afterwards.
-  const { checkpoint, facts, ours, origin, weights, recipe, labels } = given.weights instanceof Uint8Array ? openBytes(given, given.weights) : await openWeights(given);
-  const opening = openSession(native, weights, recipe, given); // packed when this returns
-  if (ours) discard(native, checkpoint, weights);
-  const session = await opening;
-  return new EfficientNet({ session, labels, facts: factsOf(weights.network, origin, recipe, facts) });
+  // A caller's bytes are copied before this call returns: there is no await on their way, so that their
+  // buffer may be reused or transferred afterwards.
+  const { collected, facts, origin, recipe, labels } = await openLayers(given);
+  const taken = await takeWeights(collected);
+  given.signal?.throwIfAborted();
+  const opening = openSession(native, taken, recipe, given);
+  const described = factsOf(collected.network, origin, recipe, facts); // while another thread packs
+  return new EfficientNet({ session: await unlessAborted(opening, given.signal), labels, facts: described });
 }
 
 interface CheckedLoad extends CheckedWeights<LoadOptions> {
@@ -69,38 +68,35 @@ function checkRunning(given: CheckedWeights<LoadOptions>): CheckedLoad {
   };
 }
 
-/**
- * Frees a checkpoint's memory now: garbage collection would leave it until V8 sees a need, which for an
- * idle model may be never. Small buffers are left to it: they may be parts of a pool that Node shares.
- */
-function discard(native: Addon, { tensors }: Checkpoint, { stem, blocks, head }: FoldedWeights): void {
-  const made = [stem, ...blocks, head].flatMap((part) => Object.values<Float32Array>({ ...part }));
-  const buffers = new Set([...[...tensors.values()].map(({ bytes }) => bytes), ...made].map(({ buffer }) => buffer));
-  for (const buffer of buffers) {
-    if (buffer instanceof ArrayBuffer && buffer.byteLength > Math.max(kSmallBuffer, Buffer.poolSize)) native.discard(buffer);
+async function openSession(native: Addon, taken: TakenWeights, recipe: Recipe, { threads, isa }: CheckedLoad): Promise<NativeSession> {
+  const { height, width } = recipe;
+  try {
+    return await native.createSession(taken.weights.network, taken.weights, { threads, isa: isa ?? '', height, width, owned: true });
+  } catch (error) {
+    if (nativeCode(error) === 'ERR_INVALID_ARGUMENT') await taken.explain();
+    throw fromNative(error);
+  } finally {
+    // Garbage collection would leave the memory until V8 sees a need, which for an idle model may be never.
+    for (const buffer of taken.buffers) native.discard(buffer);
   }
 }
 
-/** Packs before it returns, which an abort does not stop: it takes milliseconds. */
-async function openSession(
-  native: Addon,
-  weights: FoldedWeights,
-  recipe: Recipe,
-  { threads, isa, signal }: CheckedLoad,
-): Promise<NativeSession> {
+/** Rejects with the signal's reason at once; the session is closed when it has opened nevertheless. */
+async function unlessAborted(opening: Promise<NativeSession>, signal: AbortSignal | undefined): Promise<NativeSession> {
+  if (signal === undefined) return opening;
+  let stop = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', stop, { once: true });
+  });
   try {
-    const session = await native.createSession(weights.network, weights, {
-      threads,
-      isa: isa ?? '',
-      height: recipe.height,
-      width: recipe.width,
-    });
-    if (signal?.aborted !== true) return session;
-    void session.close();
+    return await Promise.race([opening, aborted]);
   } catch (error) {
-    throw fromNative(error);
+    void opening.then((session) => session.close()).catch(() => undefined);
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', stop);
   }
-  throw signal.reason;
 }
 
 function factsOf(network: Network, origin: CheckpointSource, recipe: Recipe, checkpoint: CheckpointFacts): ModelFacts {

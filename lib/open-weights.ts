@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From what a user names to a network's weights with all that belongs to them: the checkpoint is found,
-// read and mapped, and its recipe and labels with it. For load and convert; nothing is packed or run here.
+// read and its tensors given to layers, and its recipe and labels with it. For load and convert; nothing is
+// packed or run here.
 
 import { fileURLToPath } from 'node:url';
 import { types } from 'node:util';
@@ -12,8 +13,7 @@ import { applyConfig, readMetadata } from './config/metadata.js';
 import { EfficientNetError } from './errors.js';
 import { parseIntegrity } from './fetch/integrity.js';
 import type { FetchProgress } from './fetch/options.js';
-import { parseCheckpoint, readCheckpoint, type ExternalFiles } from './formats/index.js';
-import type { Checkpoint } from './formats/tensor.js';
+import { openCheckpoint, parseCheckpoint, type ExternalFiles, type OpenedCheckpoint } from './formats/index.js';
 import { looksLikeRepository } from './hub/name.js';
 import { recipeOfInput } from './input-recipe.js';
 import { imagenetLabels } from './labels.js';
@@ -22,7 +22,8 @@ import { resolveName } from './names.js';
 import { buildNetwork, type Network, type Padding } from './network.js';
 import { checkRecipe, recipeFor, type Recipe, type RecipeOptions } from './recipe.js';
 import { detectSource, type CheckpointSource } from './source.js';
-import { mapWeights, type FoldedWeights } from './weights.js';
+import { pacer } from './turn.js';
+import { collectWeights, foldAll, type CollectedWeights, type FoldedWeights } from './weights.js';
 
 export interface WeightsOptions {
   /**
@@ -77,42 +78,82 @@ export type CheckedWeights<T extends WeightsOptions = WeightsOptions> = Omit<T, 
   readonly externalData: ExternalFiles;
 };
 
-export interface OpenedWeights {
-  readonly checkpoint: Checkpoint;
+/** A checkpoint whose tensors are known to fit the network; their values have been read but not looked at. */
+export interface OpenedLayers {
   readonly facts: CheckpointFacts;
-  /** No byte of the checkpoint is a caller's: it may be spent. */
-  readonly ours: boolean;
   readonly origin: CheckpointSource;
-  readonly weights: FoldedWeights;
+  readonly collected: CollectedWeights;
   readonly recipe: Recipe;
   /** One for each class, or undefined where they have no names. */
   readonly labels: readonly string[] | undefined;
 }
 
-/** Reads, maps and says what was guessed. A file's bytes may be spent by it; those of a caller stay as they are. */
+export interface OpenedWeights extends Omit<OpenedLayers, 'collected'> {
+  readonly weights: FoldedWeights;
+}
+
+/** Reads, maps and says what was guessed; folds batch norm. */
 export async function openWeights(given: CheckedWeights): Promise<OpenedWeights> {
-  if (given.weights instanceof Uint8Array) return openBytes(given, given.weights);
-  const { checkpoint, config, path } = await readPlace(given, given.weights);
-  return finish(given, checkpoint, config, path);
+  const { collected, ...rest } = await openLayers(given);
+  return { ...rest, weights: foldAll(collected, { consume: true }) };
 }
 
-/** The same for bytes at hand, at once. */
-export function openBytes(given: CheckedWeights, bytes: Uint8Array): OpenedWeights {
-  return finish(given, parseCheckpoint(bytes, externalBytes(given.externalData)), undefined, null);
+/**
+ * Reads, maps and says what was guessed, a few milliseconds at a time. A caller's bytes are copied before
+ * this returns, so that the result's are nobody else's: they may be spent.
+ */
+export async function openLayers(given: CheckedWeights): Promise<OpenedLayers> {
+  const external = new Map([...given.externalData].map(([name, file]) => [name, file instanceof Uint8Array ? new Uint8Array(file) : file]));
+  const place = given.weights;
+  if (!(place instanceof Uint8Array)) return openPlace({ ...given, externalData: external }, place);
+  const bytes = new Uint8Array(place);
+  const breathe = pacer();
+  await breathe();
+  const opened = { checkpoint: parseCheckpoint(bytes, externalBytes(external)), complete: () => Promise.resolve() };
+  return finish(given, opened, { config: undefined, path: null, breathe });
 }
 
-function finish(given: CheckedWeights, checkpoint: Checkpoint, found: CheckpointConfig | undefined, path: string | null): OpenedWeights {
-  // Bytes of a caller stay as they are.
-  const ours = path !== null && ![...given.externalData.values()].some((value) => value instanceof Uint8Array);
+async function openPlace(given: CheckedWeights, place: WeightsPlace): Promise<OpenedLayers> {
+  const { signal, onProgress, offline, update, file, integrity } = given;
+  const named = given.architecture !== undefined;
+  const { path, config } = await locate(place, { signal, onProgress, offline, update, file, integrity, named });
+  signal?.throwIfAborted();
+  const breathe = pacer();
+  const opened = await openCheckpoint(path, given.externalData);
+  try {
+    await breathe();
+    return await finish(given, opened, { config, path: typeof path === 'string' ? path : fileURLToPath(path), breathe });
+  } catch (error) {
+    await opened.abandon();
+    throw error;
+  }
+}
+
+interface Found {
+  readonly config: CheckpointConfig | undefined;
+  readonly path: string | null;
+  readonly breathe: () => Promise<void>;
+}
+
+/** While the rest of the file may still be read: up to `complete`, only names and shapes are looked at. */
+async function finish(given: CheckedWeights, opened: Pick<OpenedCheckpoint, 'checkpoint' | 'complete'>, { config: found, path, breathe }: Found): Promise<OpenedLayers> {
+  const { checkpoint } = opened;
   const config = kerasConfig(checkpoint, given.keras) ?? found ?? readMetadata(checkpoint.metadata);
   const named = given.architecture ?? config?.architecture;
   const origin = { ...detectSource(checkpoint, named), ...conventionsOf(config) };
-  const weights = mapWeights(checkpoint, networkOf(given, named, origin), { consume: ours });
-  checkKerasNetwork(checkpoint, weights.network);
+  await breathe();
+  const collected = collectWeights(checkpoint, networkOf(given, named, origin));
+  await breathe();
+  const { network } = collected;
+  checkKerasNetwork(checkpoint, network);
+  const recipe = checkRecipe(given.recipe, applyConfig(config, { ...recipeFor(network, origin, named), ...recipeOfInput(checkpoint.input) }));
+  const labels = labelsFor(given.labels, config, network.head.classes);
+  given.signal?.throwIfAborted();
+  await opened.complete();
+  given.signal?.throwIfAborted();
   warn(given, config, origin);
-  const recipe = checkRecipe(given.recipe, applyConfig(config, { ...recipeFor(weights.network, origin, named), ...recipeOfInput(checkpoint.input) }));
   const facts = { format: checkpoint.format, path, configuration: config?.from ?? null };
-  return { checkpoint, facts, ours, origin, weights, recipe, labels: labelsFor(given.labels, config, weights.network.head.classes) };
+  return { facts, origin, collected, recipe, labels };
 }
 
 // ---- options ------------------------------------------------------------------------------------------
@@ -177,7 +218,7 @@ function checkExternal(externalData: unknown): ExternalFiles {
   return new Map(entries);
 }
 
-/** A model given as bytes is read at once, so its other files must be at hand too. */
+/** Of a model given as bytes the other files must be at hand too. */
 function externalBytes(external: ExternalFiles): ReadonlyMap<string, Uint8Array> {
   const files = new Map<string, Uint8Array>();
   for (const [name, value] of external) {
@@ -216,16 +257,6 @@ function labelsFor(labels: unknown, config: CheckpointConfig | undefined, classe
 }
 
 // ---- steps --------------------------------------------------------------------------------------------
-
-async function readPlace(given: CheckedWeights, place: WeightsPlace): Promise<{ checkpoint: Checkpoint; path: string; config: CheckpointConfig | undefined }> {
-  const { signal, onProgress, offline, update, file, integrity } = given;
-  const named = given.architecture !== undefined;
-  const { path, config } = await locate(place, { signal, onProgress, offline, update, file, integrity, named });
-  signal?.throwIfAborted();
-  const checkpoint = await readCheckpoint(path, given.externalData);
-  signal?.throwIfAborted();
-  return { checkpoint, path: typeof path === 'string' ? path : fileURLToPath(path), config };
-}
 
 /** What a configuration says of them wins over what the tensors' names imply. */
 function conventionsOf(config: CheckpointConfig | undefined): Partial<CheckpointSource> {

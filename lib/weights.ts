@@ -14,60 +14,71 @@ import { adoptShapes } from './pruned.js';
 import { detectSource, schemeOf } from './source.js';
 
 /** Row-major float32 with batch norm folded in; the shapes are those of native/engine/network.h. */
-export interface StemWeights {
+export interface StemWeights<W = Float32Array> {
   /** [out][in][kernel][kernel] */
-  readonly weights: Float32Array;
+  readonly weights: W;
   readonly bias: Float32Array;
 }
 
-export interface MBConvWeights {
+export interface MBConvWeights<W = Float32Array> {
   /** [expanded][in]; empty without expansion, like its bias. */
-  readonly expandWeights: Float32Array;
+  readonly expandWeights: W;
   readonly expandBias: Float32Array;
   /** [expanded][kernel][kernel] */
-  readonly depthwiseWeights: Float32Array;
+  readonly depthwiseWeights: W;
   readonly depthwiseBias: Float32Array;
   /** [squeeze][expanded]; empty without excite, like the next three. */
-  readonly reduceWeights: Float32Array;
+  readonly reduceWeights: W;
   readonly reduceBias: Float32Array;
   /** [expanded][squeeze] */
-  readonly exciteWeights: Float32Array;
+  readonly exciteWeights: W;
   readonly exciteBias: Float32Array;
   /** [out][expanded] */
-  readonly projectWeights: Float32Array;
+  readonly projectWeights: W;
   readonly projectBias: Float32Array;
 }
 
-export interface FusedWeights {
+export interface FusedWeights<W = Float32Array> {
   /** [expanded][in][kernel][kernel] */
-  readonly convWeights: Float32Array;
+  readonly convWeights: W;
   readonly convBias: Float32Array;
   /** [out][expanded]; empty without a projection, like its bias. */
-  readonly projectWeights: Float32Array;
+  readonly projectWeights: W;
   readonly projectBias: Float32Array;
 }
 
-export type BlockWeights = MBConvWeights | FusedWeights;
+export type BlockWeights<W = Float32Array> = MBConvWeights<W> | FusedWeights<W>;
 
-export interface HeadWeights {
+export interface HeadWeights<W = Float32Array> {
   /** [features][in] */
-  readonly convWeights: Float32Array;
+  readonly convWeights: W;
   readonly convBias: Float32Array;
   /** [hidden][features]; empty without a hidden layer, like its bias. */
-  readonly hiddenWeights: Float32Array;
+  readonly hiddenWeights: W;
   readonly hiddenBias: Float32Array;
   /** [classes][hidden, or features without a hidden layer] */
-  readonly classifierWeights: Float32Array;
+  readonly classifierWeights: W;
   readonly classifierBias: Float32Array;
 }
 
-export interface FoldedWeights {
+export interface NetworkWeights<W> {
   /** The network that they are for; its class count is the classifier's. */
   readonly network: Network;
-  readonly stem: StemWeights;
+  readonly stem: StemWeights<W>;
   /** One for each block of the network, of its kind. */
-  readonly blocks: readonly BlockWeights[];
-  readonly head: HeadWeights;
+  readonly blocks: readonly BlockWeights<W>[];
+  readonly head: HeadWeights<W>;
+}
+
+export type FoldedWeights = NetworkWeights<Float32Array>;
+
+/** A checkpoint's tensors as the layers of a network: checked, and nothing of them read or copied. */
+export interface CollectedWeights {
+  readonly network: Network;
+  /** By path (`stem`, `blocks.3.depthwise`, `head.classifier`), in the order of execution. */
+  readonly layers: ReadonlyMap<string, CollectedLayer>;
+  /** No byte belongs to two tensors, as it may in PyTorch's files. */
+  readonly areApart: boolean;
 }
 
 /**
@@ -81,24 +92,34 @@ export interface FoldedWeights {
  * not finite and for variances that are none; ERR_UNSUPPORTED for other element types.
  */
 export function mapWeights(checkpoint: Checkpoint, network?: Network, options: { readonly consume?: boolean } = {}): FoldedWeights {
+  return foldAll(collectWeights(checkpoint, network), options);
+}
+
+/** The second half of mapWeights. */
+export function foldAll({ network, layers, areApart }: CollectedWeights, options: { readonly consume?: boolean } = {}): FoldedWeights {
+  const consume = options.consume === true && areApart;
+  return assembleWeights(network, (path) => {
+    const layer = layers.get(path);
+    return layer === undefined ? kNoLayer : foldLayer(layer, network.batchNormEpsilon, consume);
+  });
+}
+
+/** The first half of mapWeights, with its errors about names and shapes. Reads no tensor's values. */
+export function collectWeights(checkpoint: Checkpoint, network?: Network): CollectedWeights {
   const scheme = schemeOf(checkpoint);
   const defined = withClasses(network ?? inferNetwork(checkpoint, scheme), checkpoint, scheme);
   const wanted = defined.pruned === true ? adoptShapes(defined, checkpoint, scheme) : defined;
-  if (network !== undefined) checkDescribed(checkpoint, wanted, hintFor(checkpoint, scheme, wanted));
+  if (network !== undefined) checkDescribed(checkpoint, wanted, () => hintFor(checkpoint, scheme, wanted));
 
   const collector = new Collector(checkpoint, scheme.layout);
-  const collected = new Map<string, CollectedLayer | undefined>();
+  const layers = new Map<string, CollectedLayer>();
   for (const { path, names, size } of namedLayers(wanted, scheme)) {
-    if (names === undefined) collector.unnamed(path, scheme.title);
-    else collected.set(path, collector.layer(names, size));
+    const layer = names === undefined ? collector.unnamed(path, scheme.title) : collector.layer(names, size);
+    if (layer !== undefined) layers.set(path, layer);
   }
   collector.finish(wanted.name, () => hintFor(checkpoint, scheme, wanted), (name) => scheme.ignores?.(name) ?? false);
 
-  const consume = options.consume === true && areApart([...checkpoint.tensors.values()]);
-  return assembleWeights(wanted, (path) => {
-    const layer = collected.get(path);
-    return layer === undefined ? kNoLayer : foldLayer(layer, wanted.batchNormEpsilon, consume);
-  });
+  return { network: wanted, layers, areApart: areApart([...checkpoint.tensors.values()]) };
 }
 
 /** Whether no byte belongs to two tensors: PyTorch's may share a storage. */
@@ -113,16 +134,17 @@ function areApart(tensors: readonly Tensor[]): boolean {
     });
 }
 
-const kNoLayer: FoldedLayer = { weights: new Float32Array(0), bias: new Float32Array(0) };
+/** Of a layer that the network does not have. */
+export const kNoLayer: FoldedLayer = { weights: new Float32Array(0), bias: new Float32Array(0) };
 
 /**
  * The engine's weights from single layers. `make` is called once for each layer that the network has,
  * in the order of execution, with its path (`stem`, `blocks.3.depthwise`, `head.classifier`) and size;
  * it gives the weights in the engine's order and one bias for each output.
  */
-export function assembleWeights(network: Network, make: (path: string, size: LayerSize) => FoldedLayer): FoldedWeights {
-  const made = new Map(namedLayers(network, canonicalScheme).map(({ path, size }) => [path, make(path, size)]));
-  const part = (prefix: string): LayerSource => (layer) => made.get(`${prefix}.${layer}`) ?? kNoLayer;
+export function assembleWeights<W = Float32Array>(network: Network, make: (path: string, size: LayerSize) => FoldedLayer<W>): NetworkWeights<W | Float32Array> {
+  const made = new Map<string, FoldedLayer<W | Float32Array>>(namedLayers(network, canonicalScheme).map(({ path, size }) => [path, make(path, size)]));
+  const part = (prefix: string): LayerSource<W | Float32Array> => (layer) => made.get(`${prefix}.${layer}`) ?? kNoLayer;
   return {
     network,
     stem: made.get('stem') ?? kNoLayer,
@@ -131,9 +153,9 @@ export function assembleWeights(network: Network, make: (path: string, size: Lay
   };
 }
 
-type LayerSource = (layer: string) => FoldedLayer;
+type LayerSource<W> = (layer: string) => FoldedLayer<W>;
 
-function mbconvWeights(layer: LayerSource): MBConvWeights {
+function mbconvWeights<W>(layer: LayerSource<W>): MBConvWeights<W> {
   const [expand, depthwise, reduce, excite, project] =
     [layer('expand'), layer('depthwise'), layer('reduce'), layer('excite'), layer('project')];
   return {
@@ -150,12 +172,12 @@ function mbconvWeights(layer: LayerSource): MBConvWeights {
   };
 }
 
-function fusedWeights(layer: LayerSource): FusedWeights {
+function fusedWeights<W>(layer: LayerSource<W>): FusedWeights<W> {
   const [conv, project] = [layer('conv'), layer('project')];
   return { convWeights: conv.weights, convBias: conv.bias, projectWeights: project.weights, projectBias: project.bias };
 }
 
-function headWeights(layer: LayerSource): HeadWeights {
+function headWeights<W>(layer: LayerSource<W>): HeadWeights<W> {
   const [conv, hidden, classifier] = [layer('conv'), layer('hidden'), layer('classifier')];
   return {
     convWeights: conv.weights,
@@ -225,10 +247,10 @@ function withClasses(network: Network, checkpoint: Checkpoint, scheme: NamingSch
 }
 
 /** A graph says how it strides and activates; weights alone would fit a network that does so elsewhere. */
-function checkDescribed(checkpoint: Checkpoint, wanted: Network, hint: string): void {
+function checkDescribed(checkpoint: Checkpoint, wanted: Network, hint: () => string): void {
   const found = describedNetwork(checkpoint);
   const difference = found === undefined ? undefined : firstDifference(found, wanted);
-  if (difference !== undefined) throw weightsMismatch(`The checkpoint's own network is not ${wanted.name}: ${difference}.${hint}`);
+  if (difference !== undefined) throw weightsMismatch(`The checkpoint's own network is not ${wanted.name}: ${difference}.${hint()}`);
 }
 
 function hintFor(checkpoint: Checkpoint, scheme: NamingScheme, network: Network): string {

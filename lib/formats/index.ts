@@ -2,17 +2,16 @@
 // One way into every checkpoint format: from bytes or a path to named tensors. The format is told by
 // content, never by the file's name. The readers themselves are beside this file.
 
-import { constants } from 'node:fs';
-import { open, readlink, type FileHandle } from 'node:fs/promises';
+import { readlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { describeValue, invalidArgument } from '../check.js';
+import { invalidArgument } from '../check.js';
 import { EfficientNetError } from '../errors.js';
 import { invalidCheckpoint } from './bytes.js';
+import { openWholeFile, readWholeFile, toPath } from './file.js';
 import { looksLikeOnnx, onnxExternalFiles, readOnnx, type ExternalData } from './onnx.js';
 import { looksLikeHdf5 } from './hdf5.js';
 import { isKerasEntry, readKerasArchive, readKerasHdf5 } from './keras.js';
-import { looksLikeSafetensors, readSafetensors } from './safetensors.js';
+import { looksLikeSafetensors, readSafetensors, safetensorsDataStart } from './safetensors.js';
 import { assembleSafetensors, looksLikeSafetensorsIndex, readSafetensorsIndex } from './safetensors-index.js';
 import { firstZipName, looksLikeZip } from './zip.js';
 import { assembleTfjs, looksLikeJson, parseTfjsModel } from './tfjs.js';
@@ -20,9 +19,6 @@ import { looksLikeTflite, readTflite } from './tflite.js';
 import type { Checkpoint, CheckpointFormat } from './tensor.js';
 import { readTorch } from './torch.js';
 import { looksLikeTorchStream, readTorchStream } from './torch-stream.js';
-
-/** Enough for every format to be told. */
-const kSniffBytes = 512;
 
 /** Where the files are that an ONNX model names for tensors outside itself, by those names: paths or bytes. */
 export type ExternalFiles = ReadonlyMap<string, string | URL | Uint8Array>;
@@ -38,17 +34,56 @@ export type ExternalFiles = ReadonlyMap<string, string | URL | Uint8Array>;
  */
 export async function readCheckpoint(source: string | URL | Uint8Array, external: ExternalFiles = new Map()): Promise<Checkpoint> {
   if (source instanceof Uint8Array) return parseCheckpoint(source, await readExternal(source, external));
+  const { checkpoint, complete } = await openCheckpoint(source, external);
+  await complete();
+  return checkpoint;
+}
+
+/** A checkpoint whose names and shapes are known, while its values may still be on their way from the file. */
+export interface OpenedCheckpoint {
+  readonly checkpoint: Checkpoint;
+  /** To be called once: resolves when every value is there. Rejects with ERR_FILE. */
+  complete(): Promise<void>;
+  /** In place of complete: nothing more is read, and the file is closed. */
+  abandon(): Promise<void>;
+}
+
+/** As readCheckpoint, for a path or file URL; of safetensors, whose header comes first, before all is read. */
+export async function openCheckpoint(source: string | URL, external: ExternalFiles = new Map()): Promise<OpenedCheckpoint> {
   const path = toPath(source);
-  try {
-    const bytes = await readWholeFile(path, Infinity, (start) => void detectFormat(start));
-    if (detectFormat(bytes) !== 'tfjs-graph') return parseCheckpoint(bytes, await readExternal(bytes, external));
-    if (looksLikeSafetensorsIndex(bytes)) {
-      const index = readSafetensorsIndex(bytes);
-      return assembleSafetensors(index, await readShards(dirname(path), index.names, Infinity));
+  return naming(path, async () => {
+    let format: CheckpointFormat | undefined;
+    const file = await openWholeFile(path, Infinity, (start) => (format = detectFormat(start)));
+    try {
+      if (format === 'safetensors') {
+        await file.upTo(safetensorsDataStart(file.bytes));
+        file.readOn();
+        return { checkpoint: readSafetensors(file.bytes), complete: () => naming(path, () => file.complete()), abandon: () => file.abandon() };
+      }
+      await file.complete();
+    } catch (error) {
+      await file.abandon();
+      throw error;
     }
-    const model = parseTfjsModel(bytes);
-    const shards = await readShards(dirname(path), model.groups.flatMap((group) => group.paths), model.weightBytes);
-    return assembleTfjs(model, shards);
+    return { checkpoint: await parseWhole(path, file.bytes, external), complete: () => Promise.resolve(), abandon: () => Promise.resolve() };
+  });
+}
+
+async function parseWhole(path: string, bytes: Uint8Array, external: ExternalFiles): Promise<Checkpoint> {
+  if (detectFormat(bytes) !== 'tfjs-graph') return parseCheckpoint(bytes, await readExternal(bytes, external));
+  if (looksLikeSafetensorsIndex(bytes)) {
+    const index = readSafetensorsIndex(bytes);
+    return assembleSafetensors(index, await readShards(dirname(path), index.names, Infinity));
+  }
+  const model = parseTfjsModel(bytes);
+  const shards = await readShards(dirname(path), model.groups.flatMap((group) => group.paths), model.weightBytes);
+  return assembleTfjs(model, shards);
+}
+
+/** Errors of `work` begin with the file's path. */
+async function naming<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
   } catch (error) {
     throw error instanceof EfficientNetError ? new EfficientNetError(error.code, `${path}: ${error.message}`, { cause: error }) : error;
   }
@@ -112,74 +147,6 @@ function settled(bytes: Uint8Array): Uint8Array {
   return isFixed ? bytes : new Uint8Array(bytes); // A Buffer's slice would be a view.
 }
 
-function toPath(source: unknown): string {
-  if (typeof source === 'string' && source.length > 0) return source;
-  if (source instanceof URL && source.protocol === 'file:') {
-    try {
-      return fileURLToPath(source);
-    } catch (cause) {
-      throw new EfficientNetError('ERR_FILE', `The file URL ${describeValue(source.href)} names no file here`, { cause });
-    }
-  }
-  throw invalidArgument('the checkpoint', 'a path, a file URL or a Uint8Array', source);
-}
-
-/** Reads a regular file once. `inspect` sees its first bytes before the rest is read. */
-async function readWholeFile(path: string, limit: number, inspect: (start: Uint8Array) => void): Promise<Uint8Array> {
-  let handle: FileHandle | undefined;
-  try {
-    // Without O_NONBLOCK, opening a pipe would wait for a writer for ever.
-    handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-    const stats = await handle.stat();
-    if (stats.isDirectory()) throw new EfficientNetError('ERR_FILE', 'Expected a file but this is a directory; name a file in it, such as model.json');
-    if (!stats.isFile()) throw new EfficientNetError('ERR_FILE', 'Expected a regular file but this is a pipe or a device; save it to a file first');
-    if (stats.size > limit) throw invalidCheckpoint(`Expected at most ${limit} bytes but the file has ${stats.size}`);
-    const start = await readFully(handle, new Uint8Array(Math.min(stats.size, kSniffBytes)), 0);
-    inspect(start);
-    const bytes = allocate(stats.size);
-    bytes.set(start);
-    await readFully(handle, bytes, start.length);
-    return bytes;
-  } catch (cause) {
-    if (cause instanceof EfficientNetError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new EfficientNetError('ERR_FILE', `The file cannot be read: ${reason}`, { cause });
-  } finally {
-    await handle?.close();
-  }
-}
-
-/**
- * Several parts at a time: most of the time goes into fresh memory, page by page, which two cores do in
- * half of it (21 MB from the system's cache: 28 ms in one part, 11 in several).
- */
-async function readFully(handle: FileHandle, bytes: Uint8Array, from: number): Promise<Uint8Array> {
-  const kPart = 4 * 2 ** 20;
-  const kAtOnce = 4;
-  let next = from;
-  const readParts = async (): Promise<void> => {
-    while (next < bytes.length) {
-      let at = next;
-      const end = (next = Math.min(next + kPart, bytes.length));
-      while (at < end) {
-        const { bytesRead } = await handle.read(bytes, at, end - at, at);
-        if (bytesRead === 0) throw new EfficientNetError('ERR_FILE', 'The file became shorter while it was read');
-        at += bytesRead;
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: kAtOnce }, readParts));
-  return bytes;
-}
-
-function allocate(size: number): Uint8Array {
-  try {
-    return new Uint8Array(size);
-  } catch (cause) {
-    throw new EfficientNetError('ERR_OUT_OF_MEMORY', `The file of ${size} bytes does not fit in memory`, { cause });
-  }
-}
-
 /** Reads a file that another file names. It must lie in the folder itself, or where a hub's cache keeps its content. */
 async function readInside(folder: string, name: string, limit: number): Promise<Uint8Array> {
   const path = join(folder, name);
@@ -189,7 +156,7 @@ async function readInside(folder: string, name: string, limit: number): Promise<
   if (link !== undefined && !allowed.includes(dirname(target))) {
     throw new EfficientNetError('ERR_FILE', 'Expected a file of the same folder but this is a link to another place');
   }
-  return readWholeFile(path, limit, () => undefined);
+  return readWholeFile(path, limit);
 }
 
 /** The files that an ONNX model names, of those that the caller hands over. */
@@ -199,7 +166,7 @@ async function readExternal(bytes: Uint8Array, external: ExternalFiles): Promise
   for (const name of onnxExternalFiles(bytes)) {
     const source = external.get(name);
     if (source === undefined) continue; // The reader says which tensor is missing then.
-    files.set(name, source instanceof Uint8Array ? source : await readWholeFile(toPath(source), Infinity, () => undefined));
+    files.set(name, source instanceof Uint8Array ? source : await readWholeFile(toPath(source), Infinity));
   }
   return files;
 }

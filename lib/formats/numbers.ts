@@ -8,7 +8,7 @@ import type { ElementType, Tensor } from './tensor.js';
 export type Numbers = Float32Array | Float64Array;
 
 /** True where numbersOf can read the type. */
-export function isFloat(type: ElementType): boolean {
+export function isFloat(type: ElementType): type is 'f32' | 'f16' | 'bf16' | 'f64' {
   return type === 'f32' || type === 'f64' || type === 'f16' || type === 'bf16';
 }
 

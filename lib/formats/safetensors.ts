@@ -50,7 +50,7 @@ export function looksLikeSafetensors(bytes: Uint8Array): boolean {
  * type of the format that this package has no use for.
  */
 export function readSafetensors(bytes: Uint8Array): Checkpoint {
-  const dataStart = kPrefix + headerLength(bytes);
+  const dataStart = safetensorsDataStart(bytes);
   const { entries, metadata } = readHeader(bytes.subarray(kPrefix, dataStart));
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   const dataLength = bytes.length - dataStart;
@@ -69,6 +69,11 @@ export function readSafetensors(bytes: Uint8Array): Checkpoint {
     );
   }
   return { format: 'safetensors', tensors, metadata };
+}
+
+/** Where the header ends, which is all that readSafetensors reads of the bytes themselves. */
+export function safetensorsDataStart(bytes: Uint8Array): number {
+  return kPrefix + headerLength(bytes);
 }
 
 function headerLength(bytes: Uint8Array): number {

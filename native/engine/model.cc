@@ -3,6 +3,7 @@
 // here, and the description has been checked.
 #include "engine/model.h"
 
+#include <algorithm>
 #include <new>
 #include <vector>
 
@@ -23,20 +24,28 @@ const named<depthwise_fn>& depthwise_kernel(const kernel_table& t, int kernel, i
 
 const named<conv_fn>& conv_kernel(const kernel_table& t, int stride) { return stride == 1 ? t.conv_s1 : t.conv_s2; }
 
-// Walks the network twice with the same code: the first time, without memory, it only counts.
+// [n][in][taps], taps being kernel x kernel.
+struct weight_shape {
+  int n, in, taps;
+  int row() const { return in * taps; }
+};
+
+// Walks the network twice with the same code: the first time, without memory, it only counts. Weights are
+// read a panel at a time, so that stored ones need no more memory than that, and a stop waits no longer.
 // `carried_` is by what the values of the maps differ from the network's own at this point: an
 // activation in the kernels' form wants its argument times `before` and leaves its result times `after`.
 class packer {
  public:
-  packer(const kernel_table& table, float* memory) : table_(table), memory_(memory) {}
+  packer(const kernel_table& table, float* memory, const std::atomic<bool>* stop) : table_(table), memory_(memory), stop_(stop) {}
   size_t used() const { return used_; }
+  const status& outcome() const { return outcome_; }
 
   packed_conv stem(const stem_block& s, activation* act, float* own_scale) {
     packed_conv p;
     p.kernel = s.kernel;
     p.stride = s.stride;
     p.fn = table_.stem_k3s2.fn;
-    p.matrix = taps(s.weights, s.bias, s.out, s.in, s.kernel, s.in, table_.gemm_halves, s.act, act);
+    p.matrix = taps(s.weights, s.bias, {s.out, s.in, s.kernel * s.kernel}, s.in, table_.gemm_halves, pass(s.act, act));
     *own_scale = 1.0f / carried_;
     return p;
   }
@@ -100,54 +109,86 @@ class packer {
     return f;
   }
 
-  packed_matrix matrix(const floats& weights, const floats& bias, int n, const panels& layout, factors f) {
+  // `together` channels lie together in a map that is read tap by tap; 0 where there is but one tap.
+  packed_matrix matrix(const floats& weights, const floats& bias, const weight_shape& shape, const panels& layout, factors f,
+                       int together = 0) {
     packed_matrix m;
     m.k = layout.k;
-    m.n = n;
+    m.n = shape.n;
     m.layout = layout;
     m.weights = take(layout.size());
-    m.bias = vector(bias, n, f.bias);
-    if (memory_ != nullptr) pack_panels(weights.data, n, layout, memory_ + m.weights, f.weights);
+    m.bias = vector(bias, shape.n, f.bias);
+    for (int panel = 0; panel < layout.count() && packs(); ++panel) {
+      const int first = layout.first(panel), count = std::min(shape.n - first, layout.width(panel) * layout.lanes);
+      const float* rows = rows_of(weights, shape, first, count);
+      if (rows == nullptr) return m;
+      if (together != 0) rows = interleave(rows, shape, count, together);
+      pack_panel(rows, count, layout, panel, memory_ + m.weights + panel * layout.stride(), f.weights);
+    }
+    done_with(weights);
     return m;
   }
   packed_matrix pointwise(const floats& weights, const floats& bias, int n, int k, activation act, activation* to) {
-    return matrix(weights, bias, n, make_panels(k, n, table_.lanes, table_.gemm_vectors, table_.gemm_halves), pass(act, to));
+    return matrix(weights, bias, {n, k, 1}, make_panels(k, n, table_.lanes, table_.gemm_vectors, table_.gemm_halves), pass(act, to));
   }
   packed_matrix dense(const floats& weights, const floats& bias, int n, int k, activation act, activation* to) {
-    return matrix(weights, bias, n, make_panels(k, n, table_.lanes, table_.gemv_vectors), pass(act, to));
+    return matrix(weights, bias, {n, k, 1}, make_panels(k, n, table_.lanes, table_.gemv_vectors), pass(act, to));
   }
-
   // The taps of each output in the order in which a kernel meets them, then as any matrix.
-  packed_matrix taps(const floats& weights, const floats& bias, int n, int in, int kernel, int lanes, bool halves,
-                     activation act, activation* to) {
-    std::vector<float> interleaved;
-    if (memory_ != nullptr) {
-      interleaved.resize(weights.size);
-      interleave_taps(weights.data, n, in, kernel, lanes, interleaved.data());
-    }
-    return matrix({interleaved.data(), interleaved.size()}, bias, n,
-                  make_conv_panels(in * kernel * kernel, n, table_.lanes, table_.conv_vectors, halves), pass(act, to));
+  packed_matrix taps(const floats& weights, const floats& bias, const weight_shape& shape, int together, bool halves, factors f) {
+    return matrix(weights, bias, shape, make_conv_panels(shape.row(), shape.n, table_.lanes, table_.conv_vectors, halves), f, together);
   }
   packed_conv conv(const fused_block& b, activation* to) {
     packed_conv p;
     p.kernel = b.kernel;
     p.stride = b.stride;
     p.fn = conv_kernel(table_, b.stride).fn;
-    p.matrix = taps(b.conv_weights, b.conv_bias, b.expanded, b.in, b.kernel, table_.lanes, false, b.act, to);
+    p.matrix = taps(b.conv_weights, b.conv_bias, {b.expanded, b.in, b.kernel * b.kernel}, table_.lanes, false, pass(b.act, to));
     return p;
   }
   packed_depthwise depthwise(const mbconv_block& b, activation* to) {
-    const int taps = b.kernel * b.kernel;
+    const weight_shape shape{b.expanded, 1, b.kernel * b.kernel};
     const factors f = pass(b.act, to);
     packed_depthwise p;
     p.channels = b.expanded;
     p.kernel = b.kernel;
     p.stride = b.stride;
     p.fn = depthwise_kernel(table_, b.kernel, b.stride).fn;
-    p.weights = take(size_t(round_up(b.expanded, table_.lanes)) * taps);
-    p.bias = vector(b.depthwise_bias, b.expanded, f.bias);
-    if (memory_ != nullptr) pack_depthwise(b.depthwise_weights.data, b.expanded, taps, table_.lanes, memory_ + p.weights, f.weights);
+    p.weights = take(size_t(round_up(shape.n, table_.lanes)) * shape.taps);
+    p.bias = vector(b.depthwise_bias, shape.n, f.bias);
+    if (!packs()) return p;
+    const float* rows = rows_of(b.depthwise_weights, shape, 0, shape.n);
+    if (rows == nullptr) return p;
+    pack_depthwise(rows, shape.n, shape.taps, table_.lanes, memory_ + p.weights, f.weights);
+    done_with(b.depthwise_weights);
     return p;
+  }
+
+  // Whether there is something to pack, and no reason not to.
+  bool packs() {
+    if (memory_ == nullptr || !outcome_.ok()) return false;
+    if (stop_ != nullptr && stop_->load(std::memory_order_relaxed)) outcome_ = {status_code::cancelled, {}};
+    return outcome_.ok();
+  }
+  // Rows [first, first + count) in the engine's order, where they lie or in memory of our own; null where
+  // one of them holds no number.
+  const float* rows_of(const floats& weights, const weight_shape& shape, int first, int count) {
+    if (weights.stored == nullptr) return weights.data + size_t(first) * shape.row();
+    rows_.resize(std::max(rows_.size(), size_t(count) * shape.row()));
+    if (read_rows(*weights.stored, shape.n, shape.in, shape.taps, first, count, rows_.data())) return rows_.data();
+    outcome_ = status::error(status_code::invalid_argument, "Expected finite weights in layer " + std::to_string(packed_) +
+                                                                " (from 0, in the order of execution), also after batch norm");
+    return nullptr;
+  }
+  const float* interleave(const float* rows, const weight_shape& shape, int count, int together) {
+    interleaved_.resize(std::max(interleaved_.size(), size_t(count) * shape.row()));
+    interleave_taps(rows, count, shape.in, shape.taps, together, interleaved_.data());
+    return interleaved_.data();
+  }
+  void done_with(const floats& weights) {
+    if (!packs()) return;
+    ++packed_;
+    if (weights.stored != nullptr) release(*weights.stored, weights.size);
   }
 
   size_t take(size_t count) {
@@ -164,18 +205,24 @@ class packer {
 
   const kernel_table& table_;
   float* memory_;
+  const std::atomic<bool>* stop_;
   size_t used_ = 0;
   float carried_ = 1.0f;
+  int packed_ = 0;  // layers
+  status outcome_;
+  std::vector<float> rows_, interleaved_;
 };
 
-size_t pack_network(const network& net, float* memory, model::impl* m) {
-  packer p(*m->table, memory);
+// `used`: the floats of memory that it takes.
+status pack_network(const network& net, float* memory, const std::atomic<bool>* stop, model::impl* m, size_t* used) {
+  packer p(*m->table, memory, stop);
   m->stem = p.stem(net.stem, &m->stem_act, &m->stem_own_scale);
   m->blocks.clear();
   for (const block& b : net.blocks)
     m->blocks.push_back(std::visit([&](const auto& one) { return packed_block(p.block(one)); }, b));
   m->head = p.head(net.head);
-  return p.used();
+  *used = p.used();
+  return p.outcome();
 }
 
 // The kernels that the network's layers use, in order, once each.
@@ -223,15 +270,18 @@ class used_kernels {
 model::model(std::unique_ptr<impl> p) : impl_(std::move(p)) {}
 model::~model() = default;
 
-status model::create(const network& net, const kernel_table& table, std::shared_ptr<const model>* out) {
+status model::create(const network& net, const kernel_table& table, std::shared_ptr<const model>* out,
+                     const std::atomic<bool>* stop) {
   if (status s = check_network(net); !s.ok()) return s;
   try {
     auto m = std::make_unique<impl>();
     m->table = &table;
     m->pad = net.pad;
     m->kernels = used_kernels(table).of(net);
-    if (status s = m->arena.resize(pack_network(net, nullptr, m.get())); !s.ok()) return s;
-    pack_network(net, m->arena.data(), m.get());
+    size_t used = 0;
+    if (status s = pack_network(net, nullptr, nullptr, m.get(), &used); !s.ok()) return s;
+    if (status s = m->arena.resize(used); !s.ok()) return s;
+    if (status s = pack_network(net, m->arena.data(), stop, m.get(), &used); !s.ok()) return s;
     out->reset(new model(std::move(m)));
     return status::success();
   } catch (const std::bad_alloc&) {

@@ -29,8 +29,10 @@ struct feature_map {
 class model {
  public:
   // Checks every size of `net`, packs the weights for `table` into one arena. `net` may be dropped
-  // afterwards. Errors name the block and the tensor.
-  static status create(const network& net, const kernel_table& table, std::shared_ptr<const model>* out);
+  // afterwards, and with it what its stored weights point to. Errors name the block and the tensor. When
+  // `stop` becomes true the call returns status_code::cancelled within a panel of weights.
+  static status create(const network& net, const kernel_table& table, std::shared_ptr<const model>* out,
+                       const std::atomic<bool>* stop = nullptr);
   ~model();
 
   const kernel_table& table() const;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// A network as the engine receives it: a list of blocks, each with its shapes and its float32
-// weights with batch norm already folded. Plain data; nothing is computed here.
+// A network as the engine receives it: a list of blocks, each with its shapes and its weights, as
+// float32 with batch norm already folded or as a checkpoint has them. Plain data; nothing is computed here.
 #pragma once
 
 #include <cstddef>
 #include <variant>
 #include <vector>
 
+#include "engine/stored_weights.h"
 #include "kernels/kernels.h"
 
 namespace effnet {
@@ -17,9 +18,11 @@ enum class padding : uint8_t {
 };
 
 // Borrowed floats; valid only while the model is being created (weights are packed, not referenced).
+// Weights, though no biases, may be `stored` in place of `data`; `size` is their number all the same.
 struct floats {
   const float* data = nullptr;
   size_t size = 0;
+  const stored_weights* stored = nullptr;
 };
 
 struct stem_block {

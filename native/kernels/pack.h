@@ -19,6 +19,7 @@ struct panels {
   bool half;
   int count() const { return div_up(vectors - half, panel_vectors); }
   int width(int p) const { return p + 1 == count() ? vectors - p * panel_vectors : panel_vectors; }
+  int first(int p) const { return p * panel_vectors * lanes; }  // the panel's first channel
   // The widest panel's vectors.
   int widest() const { return count() == 1 ? width(0) : (half ? panel_vectors + 1 : panel_vectors); }
   ptrdiff_t stride() const { return ptrdiff_t(k) * panel_vectors * lanes; }
@@ -40,13 +41,16 @@ inline panels make_conv_panels(int k, int n, int lanes, int widest, bool halves)
   return p;
 }
 
-// src is [n][k]; dst receives panels.size() floats, each times `factor`, zeros past n.
+// One panel: src is [n][k], the `n` rows from the panel's first channel on that there are, at most those of
+// the panel; dst receives width(panel) * lanes * k floats, each times `factor`, zeros past n.
+void pack_panel(const float* src, int n, const panels& p, int panel, float* dst, float factor = 1.0f);
+// All of them: src is [n][k]; dst receives panels.size() floats.
 void pack_panels(const float* src, int n, const panels& p, float* dst, float factor = 1.0f);
 
-// Convolution: src [n][in][kernel][kernel] to the order in which a kernel meets its inputs, [n][block]
-// [kernel][kernel][channels of the block], where a block has `lanes` channels, the last one what is left.
+// Convolution: src [n][in][taps] to the order in which a kernel meets its inputs, [n][block][taps][channels
+// of the block], where a block has `lanes` channels, the last one what is left.
 // With lanes = in this is the order of an interleaved image.
-void interleave_taps(const float* src, int n, int in, int kernel, int lanes, float* dst);
+void interleave_taps(const float* src, int n, int in, int taps, int lanes, float* dst);
 
 // Depthwise: src [c][taps] times `factor` to dst [ceil(c / lanes)][taps][lanes], zeros past c.
 void pack_depthwise(const float* src, int c, int taps, int lanes, float* dst, float factor = 1.0f);

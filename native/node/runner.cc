@@ -6,9 +6,10 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <new>
 #include <utility>
+
+#include "base/finite.h"
 
 namespace effnet::node {
 
@@ -22,14 +23,6 @@ double now_ms() {
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
 bool stopped(const std::atomic<bool>* stop) { return stop != nullptr && stop->load(kRelaxed); }
-
-// Not zero for NaN and infinity: all exponent bits set. Written on integers so that compilers turn a
-// loop of it into vector code without leave to reorder float arithmetic.
-uint32_t not_finite(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  return (bits & 0x7f800000u) == 0x7f800000u ? 1u : 0u;
-}
 
 uint32_t fill_nhwc(const float* src, input_image* image) {
   const size_t n = static_cast<size_t>(image->width()) * 3;

@@ -9,25 +9,12 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/dispatch.h"
 #include "node/image_jobs.h"
 #include "node/values.h"
 
 namespace effnet::node {
 
 namespace {
-
-constexpr int kMaxThreads = 1024;
-
-// Runs an entry point's body; C++ exceptions other than Napi's become JavaScript errors here.
-template <class Body>
-Napi::Value guarded(Napi::Env env, Body body) {
-  try {
-    return body();
-  } catch (const std::bad_alloc&) {
-    throw_failure(env, {status_code::out_of_memory, {}});
-  }
-}
 
 Napi::Value steps_array(Napi::Env env, const std::vector<step_time>& steps) {
   Napi::Array list = Napi::Array::New(env, steps.size());
@@ -44,37 +31,7 @@ uint32_t id_of(Napi::Value value) { return static_cast<uint32_t>(int_of(value, "
 
 }  // namespace
 
-// ---- creation -----------------------------------------------------------------------------------------
-
-// Plans and starts threads on the session's thread; resolves to the session. `packed` is how packing went.
-class open_job final : public job {
- public:
-  open_job(session* owner, status packed, std::shared_ptr<const model> m, int threads, int height, int width)
-      : session_(owner),
-        runner_(owner->runner_),
-        packed_(std::move(packed)),
-        model_(std::move(m)),
-        threads_(threads),
-        height_(height),
-        width_(width) {}
-  status execute(const std::atomic<bool>& stop) override {
-    if (!packed_.ok()) return packed_;
-    if (stop.load(std::memory_order_relaxed)) return {status_code::cancelled, {}};
-    return runner_->open(std::move(model_), threads_, height_, width_);
-  }
-  status finish(napi_env env, napi_value* value) override {
-    session_->account(static_cast<int64_t>(runner_->info().weight_bytes + runner_->activation_bytes()));
-    if (napi_get_reference_value(env, *session_, value) != napi_ok) *value = nullptr;
-    return status::success();
-  }
-
- private:
-  session* session_;  // outlives its queue's jobs
-  std::shared_ptr<runner> runner_;
-  status packed_;
-  std::shared_ptr<const model> model_;
-  int threads_, height_, width_;
-};
+// ---- creation; session::create is in open.cc ----------------------------------------------------------
 
 void session::define(Napi::Env env, addon_data* data) {
   data->session_class = Napi::Persistent(DefineClass(env, "Session",
@@ -105,28 +62,6 @@ session::~session() {
   const bool alive = queue_ != nullptr && !queue_->ended_with_environment();
   queue_.reset();
   if (alive) account(0);
-}
-
-Napi::Value session::create(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  return guarded(env, [&]() -> Napi::Value {
-    const Napi::Object options = object_of(info[2], "options");
-    const int threads = int_in(options, "threads", 1, kMaxThreads);
-    const int height = int_in(options, "height", 1, input_image::kMaxSide);
-    const int width = int_in(options, "width", 1, input_image::kMaxSide);
-    const kernel_table* table = nullptr;
-    const status picked = pick_kernel_table(string_in(options, "isa"), &table);
-    if (!picked.ok()) throw_failure(env, picked);
-    // Packed at once, from where the weights lie: while another thread did it their buffers could be
-    // transferred or resized, and a copy first took longer on this thread than packing does (14 against 7
-    // ms for B0), and needed as much memory again.
-    const network net = network_of(object_of(info[0], "network"), object_of(info[1], "weights"));
-    std::shared_ptr<const model> packed;
-    status s = model::create(net, *table, &packed);
-    const Napi::Object object = env.GetInstanceData<addon_data>()->session_class.New({});
-    session* self = Unwrap(object);
-    return self->enqueue(env, 0, std::make_unique<open_job>(self, std::move(s), std::move(packed), threads, height, width));
-  });
 }
 
 // ---- work ---------------------------------------------------------------------------------------------

@@ -21,7 +21,9 @@ struct addon_data {
 class session final : public Napi::ObjectWrap<session>, private job_queue::owner {
  public:
   static void define(Napi::Env env, addon_data* data);
-  // createSession(network, weights, { threads, isa, height, width }): promise of a session.
+  // createSession(network, weights, { threads, isa, height, width, owned }): promise of a session. `owned`
+  // weights lie in buffers that nobody else holds: they are packed on the session's thread, and their pages
+  // given back on the way. Others are packed before the call returns.
   static Napi::Value create(const Napi::CallbackInfo& info);
 
   explicit session(const Napi::CallbackInfo& info);

@@ -21,15 +21,7 @@ void throw_invalid(Napi::Env env, const std::string& message) {
   throw_failure(env, status::error(status_code::invalid_argument, message));
 }
 
-namespace {
-
-struct typed_array {
-  napi_typedarray_type type = napi_int8_array;
-  size_t length = 0;
-  void* data = nullptr;
-};
-
-bool inspect(napi_env env, napi_value value, typed_array* out) noexcept {
+bool view_array(napi_env env, napi_value value, array_view* out) noexcept {
   bool is = false;
   if (napi_is_typedarray(env, value, &is) != napi_ok || !is) return false;
   if (napi_get_typedarray_info(env, value, &out->type, &out->length, &out->data, nullptr, nullptr) != napi_ok) {
@@ -38,6 +30,8 @@ bool inspect(napi_env env, napi_value value, typed_array* out) noexcept {
   if (out->data == nullptr) out->length = 0;
   return true;
 }
+
+namespace {
 
 double number_of(Napi::Value value, const char* name) {
   double number = 0;
@@ -50,8 +44,8 @@ double number_of(Napi::Value value, const char* name) {
 }  // namespace
 
 bool view_floats(napi_env env, napi_value value, float_view* out) noexcept {
-  typed_array array;
-  if (!inspect(env, value, &array) || array.type != napi_float32_array) return false;
+  array_view array;
+  if (!view_array(env, value, &array) || array.type != napi_float32_array) return false;
   *out = {static_cast<float*>(array.data), array.length};
   return true;
 }
@@ -65,8 +59,8 @@ float_view floats_of(Napi::Value value, const char* name) {
 }
 
 byte_view bytes_of(Napi::Value value, const char* name) {
-  typed_array array;
-  if (!inspect(value.Env(), value, &array) ||
+  array_view array;
+  if (!view_array(value.Env(), value, &array) ||
       (array.type != napi_uint8_array && array.type != napi_uint8_clamped_array)) {
     throw_invalid(value.Env(), std::string("Expected a Uint8Array for ") + name);
   }
@@ -93,12 +87,15 @@ std::string string_in(const Napi::Object& object, const char* name) {
   return value.As<Napi::String>().Utf8Value();
 }
 
+bool bool_of(Napi::Value value, const char* name) {
+  if (!value.IsBoolean()) throw_invalid(value.Env(), std::string("Expected true or false for ") + name);
+  return value.As<Napi::Boolean>().Value();
+}
+
 Napi::Object object_of(Napi::Value value, const char* name) {
   if (!value.IsObject()) throw_invalid(value.Env(), std::string("Expected an object for ") + name);
   return value.As<Napi::Object>();
 }
-
-// ---- networks -----------------------------------------------------------------------------------------
 
 activation activation_named(const std::string& name, Napi::Env env) {
   if (name == "none") return activation::none;
@@ -109,152 +106,6 @@ activation activation_named(const std::string& name, Napi::Env env) {
   if (name == "hard-swish") return activation::hard_swish;
   if (name == "hard-sigmoid") return activation::hard_sigmoid;
   throw_invalid(env, "Expected none, relu, relu6, swish, sigmoid, hard-swish or hard-sigmoid for activation but received " + name);
-}
-
-namespace {
-
-constexpr int kMaxChannels = 1 << 16;
-constexpr int kMaxClasses = 1 << 20;
-constexpr uint32_t kMaxBlocks = 1024;
-
-bool bool_in(const Napi::Object& object, const char* name) {
-  const Napi::Value value = object.Get(name);
-  if (!value.IsBoolean()) throw_invalid(object.Env(), std::string("Expected true or false for ") + name);
-  return value.As<Napi::Boolean>().Value();
-}
-
-activation activation_in(const Napi::Object& object, const char* name) {
-  return activation_named(string_in(object, name), object.Env());
-}
-
-// Finds a tensor where it lies; empty where the block lacks the layer, and the engine says which are missing.
-class weight_reader {
- public:
-  floats read(const Napi::Object& object, const char* name) {
-    const Napi::Value value = object.Get(name);
-    const float_view view = floats_of(value, name);
-    found_.push_back({value, view});
-    return {view.data, view.size};
-  }
-  // Once no getter will run any more: a getter may have taken away what was found before it.
-  void confirm(Napi::Env env) const {
-    for (const auto& [value, view] : found_) {
-      float_view now;
-      if (view_floats(env, value, &now) && now.data == view.data && now.size == view.size) continue;
-      throw_invalid(env, "Expected the weights to stay as they are while they are read, but a buffer was transferred or resized");
-    }
-  }
-
- private:
-  struct tensor {
-    Napi::Value value;
-    float_view view;
-  };
-  std::vector<tensor> found_;
-};
-
-template <class Block>
-void read_window(const Napi::Object& shape, Block* b) {
-  b->in = int_in(shape, "in", 1, kMaxChannels);
-  b->out = int_in(shape, "out", 1, kMaxChannels);
-  b->kernel = int_in(shape, "kernel", 1, 31);
-  b->stride = int_in(shape, "stride", 1, 31);
-  b->act = activation_in(shape, "activation");
-}
-
-template <class Block>
-void read_shape(const Napi::Object& shape, Block* b) {
-  read_window(shape, b);
-  b->expanded = int_in(shape, "expanded", 1, kMaxChannels);
-  b->residual = bool_in(shape, "residual");
-}
-
-stem_block stem_of(const Napi::Object& shape, const Napi::Object& weights, weight_reader* reader) {
-  stem_block b;
-  read_window(shape, &b);
-  b.weights = reader->read(weights, "weights");
-  b.bias = reader->read(weights, "bias");
-  return b;
-}
-
-mbconv_block mbconv_of(const Napi::Object& shape, const Napi::Object& weights, weight_reader* reader) {
-  mbconv_block b;
-  read_shape(shape, &b);
-  b.squeeze = int_in(shape, "squeeze", 0, kMaxChannels);
-  b.has_expand = bool_in(shape, "hasExpand");
-  b.squeeze_act = activation_in(shape, "squeezeActivation");
-  b.gate_act = activation_in(shape, "gateActivation");
-  b.expand_weights = reader->read(weights, "expandWeights");
-  b.expand_bias = reader->read(weights, "expandBias");
-  b.depthwise_weights = reader->read(weights, "depthwiseWeights");
-  b.depthwise_bias = reader->read(weights, "depthwiseBias");
-  b.reduce_weights = reader->read(weights, "reduceWeights");
-  b.reduce_bias = reader->read(weights, "reduceBias");
-  b.excite_weights = reader->read(weights, "exciteWeights");
-  b.excite_bias = reader->read(weights, "exciteBias");
-  b.project_weights = reader->read(weights, "projectWeights");
-  b.project_bias = reader->read(weights, "projectBias");
-  return b;
-}
-
-fused_block fused_of(const Napi::Object& shape, const Napi::Object& weights, weight_reader* reader) {
-  fused_block b;
-  read_shape(shape, &b);
-  b.has_project = bool_in(shape, "hasProject");
-  b.conv_weights = reader->read(weights, "convWeights");
-  b.conv_bias = reader->read(weights, "convBias");
-  b.project_weights = reader->read(weights, "projectWeights");
-  b.project_bias = reader->read(weights, "projectBias");
-  return b;
-}
-
-block block_of(const Napi::Object& shape, const Napi::Object& weights, weight_reader* reader) {
-  const std::string kind = string_in(shape, "kind");
-  if (kind == "mbconv") return mbconv_of(shape, weights, reader);
-  if (kind == "fused") return fused_of(shape, weights, reader);
-  throw_invalid(shape.Env(), "Expected mbconv or fused for a block's kind but received " + kind);
-}
-
-head_block head_of(const Napi::Object& shape, const Napi::Object& weights, weight_reader* reader) {
-  head_block b;
-  b.in = int_in(shape, "in", 1, kMaxChannels);
-  b.features = int_in(shape, "features", 1, kMaxChannels);
-  b.hidden = int_in(shape, "hidden", 0, kMaxChannels);
-  b.classes = int_in(shape, "classes", 1, kMaxClasses);
-  b.act = activation_in(shape, "activation");
-  b.hidden_act = activation_in(shape, "hiddenActivation");
-  b.conv_weights = reader->read(weights, "convWeights");
-  b.conv_bias = reader->read(weights, "convBias");
-  b.hidden_weights = reader->read(weights, "hiddenWeights");
-  b.hidden_bias = reader->read(weights, "hiddenBias");
-  b.classifier_weights = reader->read(weights, "classifierWeights");
-  b.classifier_bias = reader->read(weights, "classifierBias");
-  return b;
-}
-
-}  // namespace
-
-network network_of(const Napi::Object& description, const Napi::Object& weights) {
-  const Napi::Env env = description.Env();
-  network net;
-  weight_reader reader;
-  const std::string pad = string_in(description, "padding");
-  if (pad != "same" && pad != "symmetric") {
-    throw_invalid(env, "Expected same or symmetric for padding but received " + pad);
-  }
-  net.pad = pad == "same" ? padding::same : padding::symmetric;
-  net.stem = stem_of(object_of(description.Get("stem"), "stem"), object_of(weights.Get("stem"), "stem"), &reader);
-  const Napi::Object shapes = object_of(description.Get("blocks"), "blocks");
-  const Napi::Object tensors = object_of(weights.Get("blocks"), "blocks");
-  const int count = int_in(shapes, "length", 0, static_cast<int>(kMaxBlocks));
-  for (int i = 0; i < count; ++i) {
-    const auto at = static_cast<uint32_t>(i);
-    net.blocks.push_back(
-        block_of(object_of(shapes.Get(at), "a block"), object_of(tensors.Get(at), "a block's weights"), &reader));
-  }
-  net.head = head_of(object_of(description.Get("head"), "head"), object_of(weights.Get("head"), "head"), &reader);
-  reader.confirm(env);
-  return net;
 }
 
 // ---- images and tensors -------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ describe('layers of native/', () => {
 
 /** Lowest first. A file imports from its own layer or lower ones; `formats/` stands for the folder. */
 const libLayers: readonly (readonly string[])[] = [
-  ['errors'],
+  ['errors', 'turn'],
   ['check'],
   ['formats/', 'scaling', 'labels', 'scores', 'report/'],
   ['architecture', 'architectures', 'published/', 'names', 'network', 'layers'],
@@ -121,7 +121,7 @@ const libLayers: readonly (readonly string[])[] = [
   ['binding', 'fetch/'],
   ['catalogue', 'cpu', 'image', 'call-arguments', 'hub/'],
   ['efficientnet', 'locate'],
-  ['open-weights', 'convert'],
+  ['open-weights', 'convert', 'taken-weights'],
   ['model'],
   ['bench/', 'compound/'],
   ['index', 'cli/'],

@@ -87,7 +87,7 @@ struct placed {
     for (int c = 0; c < s.in; ++c)
       for (size_t i = 0; i < plane; ++i) src[src_map.at(c, int(i))] = p.src[c * plane + i];
     std::vector<float> taps(p.weights.size());
-    interleave_taps(p.weights.data(), s.out, s.in, s.kernel, s.together(t.lanes), taps.data());
+    interleave_taps(p.weights.data(), s.out, s.in, s.kernel * s.kernel, s.together(t.lanes), taps.data());
     pack_panels(taps.data(), s.out, cut, weights.data());
     pack_vector(p.bias.data(), s.out, t.lanes, bias.data());
     args.src = src.data();

@@ -75,7 +75,7 @@ void test_taps(tester& t, random_source& random) {
           const int taps = kernel * kernel;
           const std::vector<float> src = random.floats(size_t(n) * in * taps);
           buffer dst(src.size(), edge::end);
-          interleave_taps(src.data(), n, in, kernel, lanes, dst.data());
+          interleave_taps(src.data(), n, in, taps, lanes, dst.data());
           reference::vector expected(src.size(), kUntouched);
           for (int o = 0; o < n; ++o)
             for (int ch = 0; ch < in; ++ch)
