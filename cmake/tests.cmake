@@ -36,6 +36,7 @@ effnet_test(pack_test)
 effnet_test(pool_test)
 effnet_test(probe_test)
 effnet_test(resample_test)
+effnet_test(stored_weights_test)
 
 # A test that is not listed would never fail.
 file(GLOB found RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}/test/native CONFIGURE_DEPENDS test/native/*_test.cc)
