@@ -44,10 +44,14 @@ export interface BaseNetwork {
   readonly head: number;
   /** Width of a dense layer after the pooling (MobileNetV3), which is not scaled; none unless given. */
   readonly hidden?: number;
+  /** The hidden layer adds none (timm's first MobileNetV3). */
+  readonly hiddenBias?: false;
   /** Channels of the squeeze as a share of the block's input, rounded down; 0 for no excite. */
   readonly squeezeRatio: number;
   /** 'expanded': the share is of the expanded channels, rounded as channels are (MobileNetV3). */
   readonly squeezeOf?: 'input' | 'expanded';
+  /** Of that rounding, in place of the channels' divisor. */
+  readonly squeezeDivisor?: number;
   /** Of stem, blocks and head; 'swish' unless given. */
   readonly activation?: Activation;
   /** After the squeeze; the block's unless given. */
@@ -58,6 +62,8 @@ export interface BaseNetwork {
   readonly fixedStem?: true;
   /** 'scaled' by width unless given; 'fixed'; or 'widened', scaled but never below what is given. */
   readonly headScaling?: 'scaled' | 'fixed' | 'widened';
+  /** Depth repeats the last 1x1 convolution too (timm's MobileNetV3). */
+  readonly deepHead?: true;
   /** Depth leaves the first and the last stage as they are. */
   readonly fixedEnds?: true;
   readonly rounding?: Rounding;

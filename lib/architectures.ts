@@ -7,7 +7,7 @@ import { coefficients } from './scaling.js';
 
 /** EfficientNet-B0 (arXiv 1905.11946, Table 1), from which the others are scaled. */
 export const efficientNet: BaseNetwork = {
-  stem: 32,
+  stem: 32, head: 1280, squeezeRatio: 0.25,
   stages: [
     { kernel: 3, stride: 1, expand: 1, out: 16, repeats: 1 },
     { kernel: 3, stride: 2, expand: 6, out: 24, repeats: 2 },
@@ -17,8 +17,6 @@ export const efficientNet: BaseNetwork = {
     { kernel: 5, stride: 2, expand: 6, out: 192, repeats: 4 },
     { kernel: 3, stride: 1, expand: 6, out: 320, repeats: 1 },
   ],
-  head: 1280,
-  squeezeRatio: 0.25,
 };
 
 /** EfficientNet-Lite (tensorflow/tpu, efficientnet/lite): B0 without excite, fit for integers. */
@@ -31,7 +29,7 @@ const tinyNet: BaseNetwork = { ...efficientNet, fixedStem: true, headScaling: 'w
 
 /** EfficientNet-EdgeTPU-S (tensorflow/tpu, efficientnet/edgetpu). Its first stage expands 24 channels, whatever the stem gives. */
 const edgeTpu: BaseNetwork = {
-  stem: 32,
+  stem: 32, head: 1280, squeezeRatio: 0, activation: 'relu',
   stages: [
     { kind: 'fused', kernel: 3, stride: 1, expand: 4, out: 24, repeats: 1, expandFrom: 24, plain: true },
     { kind: 'fused', kernel: 3, stride: 2, expand: 8, out: 32, repeats: 2 },
@@ -40,14 +38,11 @@ const edgeTpu: BaseNetwork = {
     { kernel: 5, stride: 1, expand: 8, out: 144, repeats: 4 },
     { kernel: 5, stride: 2, expand: 8, out: 192, repeats: 2 },
   ],
-  head: 1280,
-  squeezeRatio: 0,
-  activation: 'relu',
 };
 
 /** EfficientNetV2-B0 (google/automl, efficientnetv2), which rounds channels down without a limit. */
 const v2Base: BaseNetwork = {
-  stem: 32,
+  stem: 32, head: 1280, squeezeRatio: 0.25, rounding: { limit: 0 },
   stages: [
     { kind: 'conv', kernel: 3, stride: 1, expand: 1, out: 16, repeats: 1 },
     { kind: 'fused', kernel: 3, stride: 2, expand: 4, out: 32, repeats: 2 },
@@ -56,14 +51,11 @@ const v2Base: BaseNetwork = {
     { kernel: 3, stride: 1, expand: 6, out: 112, repeats: 5 },
     { kernel: 3, stride: 2, expand: 6, out: 192, repeats: 8 },
   ],
-  head: 1280,
-  squeezeRatio: 0.25,
-  rounding: { limit: 0 },
 };
 
 /** EfficientNetV2-S (arXiv 2104.00298, Table 4), then M, L and XL of google/automl. */
 const v2S: BaseNetwork = {
-  stem: 24,
+  stem: 24, head: 1280, squeezeRatio: 0.25,
   stages: [
     { kind: 'conv', kernel: 3, stride: 1, expand: 1, out: 24, repeats: 2 },
     { kind: 'fused', kernel: 3, stride: 2, expand: 4, out: 48, repeats: 4 },
@@ -72,12 +64,10 @@ const v2S: BaseNetwork = {
     { kernel: 3, stride: 1, expand: 6, out: 160, repeats: 9 },
     { kernel: 3, stride: 2, expand: 6, out: 256, repeats: 15 },
   ],
-  head: 1280,
-  squeezeRatio: 0.25,
 };
 
 const v2M: BaseNetwork = {
-  stem: 24,
+  stem: 24, head: 1280, squeezeRatio: 0.25,
   stages: [
     { kind: 'conv', kernel: 3, stride: 1, expand: 1, out: 24, repeats: 3 },
     { kind: 'fused', kernel: 3, stride: 2, expand: 4, out: 48, repeats: 5 },
@@ -87,12 +77,10 @@ const v2M: BaseNetwork = {
     { kernel: 3, stride: 2, expand: 6, out: 304, repeats: 18 },
     { kernel: 3, stride: 1, expand: 6, out: 512, repeats: 5 },
   ],
-  head: 1280,
-  squeezeRatio: 0.25,
 };
 
 const v2L: BaseNetwork = {
-  stem: 32,
+  stem: 32, head: 1280, squeezeRatio: 0.25,
   stages: [
     { kind: 'conv', kernel: 3, stride: 1, expand: 1, out: 32, repeats: 4 },
     { kind: 'fused', kernel: 3, stride: 2, expand: 4, out: 64, repeats: 7 },
@@ -102,12 +90,10 @@ const v2L: BaseNetwork = {
     { kernel: 3, stride: 2, expand: 6, out: 384, repeats: 25 },
     { kernel: 3, stride: 1, expand: 6, out: 640, repeats: 7 },
   ],
-  head: 1280,
-  squeezeRatio: 0.25,
 };
 
 const v2XL: BaseNetwork = {
-  stem: 32,
+  stem: 32, head: 1280, squeezeRatio: 0.25,
   stages: [
     { kind: 'conv', kernel: 3, stride: 1, expand: 1, out: 32, repeats: 4 },
     { kind: 'fused', kernel: 3, stride: 2, expand: 4, out: 64, repeats: 8 },
@@ -117,13 +103,11 @@ const v2XL: BaseNetwork = {
     { kernel: 3, stride: 2, expand: 6, out: 512, repeats: 32 },
     { kernel: 3, stride: 1, expand: 6, out: 640, repeats: 8 },
   ],
-  head: 1280,
-  squeezeRatio: 0.25,
 };
 
 /** timm's own V2-S, made from the paper before its code was published; T is V2-S scaled. */
 const v2RwS: BaseNetwork = {
-  stem: 24,
+  stem: 24, head: 1792, squeezeRatio: 0.25,
   stages: [
     { kind: 'fused', kernel: 3, stride: 1, expand: 1, out: 24, repeats: 2 },
     { kind: 'fused', kernel: 3, stride: 2, expand: 4, out: 48, repeats: 4 },
@@ -132,8 +116,6 @@ const v2RwS: BaseNetwork = {
     { kernel: 3, stride: 1, expand: 6, out: 160, repeats: 9 },
     { kernel: 3, stride: 2, expand: 6, out: 272, repeats: 15 },
   ],
-  head: 1792,
-  squeezeRatio: 0.25,
 };
 
 /** The same 1.2 times deeper, its last two stages 1.6 times. */
@@ -151,7 +133,7 @@ const v2RwM: BaseNetwork = {
 
 /** MobileNetV2 (arXiv 1801.04381, Table 2). */
 const mobileNetV2: BaseNetwork = {
-  stem: 32,
+  stem: 32, head: 1280, headScaling: 'widened', squeezeRatio: 0, activation: 'relu6',
   stages: [
     { kernel: 3, stride: 1, expand: 1, out: 16, repeats: 1 },
     { kernel: 3, stride: 2, expand: 6, out: 24, repeats: 2 },
@@ -161,10 +143,6 @@ const mobileNetV2: BaseNetwork = {
     { kernel: 3, stride: 2, expand: 6, out: 160, repeats: 3 },
     { kernel: 3, stride: 1, expand: 6, out: 320, repeats: 1 },
   ],
-  head: 1280,
-  headScaling: 'widened',
-  squeezeRatio: 0,
-  activation: 'relu6',
 };
 
 /** timm's `d` networks: deeper and wider, but not at the ends. */
@@ -172,7 +150,7 @@ const mobileNetV2Deep: BaseNetwork = { ...mobileNetV2, fixedStem: true, headScal
 
 /** MnasNet (arXiv 1807.11626): B1 without excite, A1 with it in three stages, and Small. */
 const mnasNetB1: BaseNetwork = {
-  stem: 32,
+  stem: 32, head: 1280, headScaling: 'fixed', squeezeRatio: 0, activation: 'relu',
   stages: [
     { kernel: 3, stride: 1, expand: 1, out: 16, repeats: 1 },
     { kernel: 3, stride: 2, expand: 3, out: 24, repeats: 3 },
@@ -182,14 +160,10 @@ const mnasNetB1: BaseNetwork = {
     { kernel: 5, stride: 2, expand: 6, out: 192, repeats: 4 },
     { kernel: 3, stride: 1, expand: 6, out: 320, repeats: 1 },
   ],
-  head: 1280,
-  headScaling: 'fixed',
-  squeezeRatio: 0,
-  activation: 'relu',
 };
 
 const mnasNetA1: BaseNetwork = {
-  stem: 32,
+  stem: 32, head: 1280, headScaling: 'fixed', squeezeRatio: 0, activation: 'relu',
   stages: [
     { kernel: 3, stride: 1, expand: 1, out: 16, repeats: 1 },
     { kernel: 3, stride: 2, expand: 6, out: 24, repeats: 2 },
@@ -199,14 +173,10 @@ const mnasNetA1: BaseNetwork = {
     { kernel: 5, stride: 2, expand: 6, out: 160, repeats: 3, squeeze: 0.25 },
     { kernel: 3, stride: 1, expand: 6, out: 320, repeats: 1 },
   ],
-  head: 1280,
-  headScaling: 'fixed',
-  squeezeRatio: 0,
-  activation: 'relu',
 };
 
 const mnasNetSmall: BaseNetwork = {
-  stem: 8,
+  stem: 8, head: 1280, headScaling: 'fixed', squeezeRatio: 0, activation: 'relu',
   stages: [
     { kernel: 3, stride: 1, expand: 1, out: 8, repeats: 1 },
     { kernel: 3, stride: 2, expand: 3, out: 16, repeats: 1 },
@@ -216,15 +186,11 @@ const mnasNetSmall: BaseNetwork = {
     { kernel: 5, stride: 2, expand: 6, out: 88, repeats: 3, squeeze: 0.25 },
     { kernel: 3, stride: 1, expand: 6, out: 144, repeats: 1 },
   ],
-  head: 1280,
-  headScaling: 'fixed',
-  squeezeRatio: 0,
-  activation: 'relu',
 };
 
 /** FBNet-C (arXiv 1812.03443, Figure 4) as timm has it. */
 const fbNetC: BaseNetwork = {
-  stem: 16,
+  stem: 16, head: 1984, headScaling: 'fixed', squeezeRatio: 0, activation: 'relu',
   stages: [
     { kernel: 3, stride: 1, expand: 1, out: 16, repeats: 1, keepsExpansion: true },
     { kernel: 3, stride: 2, expand: 6, out: 24, repeats: 1 },
@@ -241,15 +207,11 @@ const fbNetC: BaseNetwork = {
     { kernel: 5, stride: 2, expand: 6, out: 184, repeats: 4 },
     { kernel: 3, stride: 1, expand: 6, out: 352, repeats: 1 },
   ],
-  head: 1984,
-  headScaling: 'fixed',
-  squeezeRatio: 0,
-  activation: 'relu',
 };
 
 /** Single-Path NAS (arXiv 1904.02877). */
 const spnasNet: BaseNetwork = {
-  stem: 32,
+  stem: 32, head: 1280, headScaling: 'fixed', squeezeRatio: 0, activation: 'relu',
   stages: [
     { kernel: 3, stride: 1, expand: 1, out: 16, repeats: 1 },
     { kernel: 3, stride: 2, expand: 3, out: 24, repeats: 3 },
@@ -262,18 +224,14 @@ const spnasNet: BaseNetwork = {
     { kernel: 5, stride: 2, expand: 6, out: 192, repeats: 4 },
     { kernel: 3, stride: 1, expand: 6, out: 320, repeats: 1 },
   ],
-  head: 1280,
-  headScaling: 'fixed',
-  squeezeRatio: 0,
-  activation: 'relu',
 };
 
-/** What all MobileNetV3 share (arXiv 1905.02244): excite of a share of the expanded channels, a hidden layer. */
+/** What all MobileNetV3 share (arXiv 1905.02244): excite of a share of the expanded channels. */
 const mobileNetV3 = { stem: 16, squeezeOf: 'expanded', squeezeActivation: 'relu', gateActivation: 'hard-sigmoid' } as const;
 
 /** MobileNetV3-Large (Table 1), Small (Table 2), and their minimal kin: kernels of 3, no excite, ReLU only. */
 const mobileNetV3Large: BaseNetwork = {
-  ...mobileNetV3,
+  ...mobileNetV3, head: 960, hidden: 1280, deepHead: true, squeezeRatio: 0, activation: 'hard-swish',
   stages: [
     { kernel: 3, stride: 1, expand: 1, out: 16, repeats: 1, activation: 'relu' },
     { kernel: 3, stride: 2, expand: 4, out: 24, repeats: 1, activation: 'relu' },
@@ -285,14 +243,10 @@ const mobileNetV3Large: BaseNetwork = {
     { kernel: 3, stride: 1, expand: 6, out: 112, repeats: 2, squeeze: 0.25 },
     { kernel: 5, stride: 2, expand: 6, out: 160, repeats: 3, squeeze: 0.25 },
   ],
-  head: 960,
-  hidden: 1280,
-  squeezeRatio: 0,
-  activation: 'hard-swish',
 };
 
 const mobileNetV3Small: BaseNetwork = {
-  ...mobileNetV3,
+  ...mobileNetV3, head: 576, hidden: 1024, squeezeRatio: 0.25, activation: 'hard-swish',
   stages: [
     { kernel: 3, stride: 2, expand: 1, out: 16, repeats: 1, activation: 'relu' },
     { kernel: 3, stride: 2, expand: 4.5, out: 24, repeats: 1, activation: 'relu', squeeze: 0 },
@@ -302,17 +256,23 @@ const mobileNetV3Small: BaseNetwork = {
     { kernel: 5, stride: 1, expand: 3, out: 48, repeats: 2 },
     { kernel: 5, stride: 2, expand: 6, out: 96, repeats: 3 },
   ],
-  head: 576,
-  hidden: 1024,
-  squeezeRatio: 0.25,
-  activation: 'hard-swish',
+};
+
+/** timm's Large from before the paper's code: squeezes not rounded to 8, no bias in the hidden layer. */
+const mobileNetV3Rw: BaseNetwork = {
+  stem: 16, head: 960, hidden: 1280, hiddenBias: false,
+  squeezeRatio: 0, squeezeOf: 'expanded', squeezeDivisor: 1, gateActivation: 'hard-sigmoid', activation: 'hard-swish',
+  stages: [
+    { kernel: 3, stride: 1, expand: 1, out: 16, repeats: 1, activation: 'relu', plain: true },
+    ...mobileNetV3Large.stages.slice(1),
+  ],
 };
 
 /** Narrower than 0.75 the stem stays as it is. */
 const mobileNetV3SmallNarrow: BaseNetwork = { ...mobileNetV3Small, fixedStem: true };
 
 const mobileNetV3LargeMinimal: BaseNetwork = {
-  stem: 16,
+  stem: 16, head: 960, hidden: 1280, squeezeRatio: 0, activation: 'relu',
   stages: [
     { kernel: 3, stride: 1, expand: 1, out: 16, repeats: 1 },
     { kernel: 3, stride: 2, expand: 4, out: 24, repeats: 1 },
@@ -324,14 +284,10 @@ const mobileNetV3LargeMinimal: BaseNetwork = {
     { kernel: 3, stride: 1, expand: 6, out: 112, repeats: 2 },
     { kernel: 3, stride: 2, expand: 6, out: 160, repeats: 3 },
   ],
-  head: 960,
-  hidden: 1280,
-  squeezeRatio: 0,
-  activation: 'relu',
 };
 
 const mobileNetV3SmallMinimal: BaseNetwork = {
-  stem: 16,
+  stem: 16, head: 576, hidden: 1024, squeezeRatio: 0, activation: 'relu',
   stages: [
     { kernel: 3, stride: 2, expand: 1, out: 16, repeats: 1 },
     { kernel: 3, stride: 2, expand: 4.5, out: 24, repeats: 1 },
@@ -341,10 +297,18 @@ const mobileNetV3SmallMinimal: BaseNetwork = {
     { kernel: 3, stride: 1, expand: 3, out: 48, repeats: 2 },
     { kernel: 3, stride: 2, expand: 6, out: 96, repeats: 3 },
   ],
-  head: 576,
-  hidden: 1024,
-  squeezeRatio: 0,
-  activation: 'relu',
+};
+
+/** timm's smallest, for tests. */
+const testNet: BaseNetwork = {
+  stem: 24, head: 256, squeezeRatio: 0.25,
+  stages: [
+    { kind: 'conv', kernel: 3, stride: 1, expand: 1, out: 16, repeats: 1 },
+    { kind: 'fused', kernel: 3, stride: 2, expand: 4, out: 24, repeats: 1 },
+    { kind: 'fused', kernel: 3, stride: 2, expand: 4, out: 32, repeats: 1 },
+    { kernel: 3, stride: 2, expand: 4, out: 48, repeats: 1 },
+    { kernel: 3, stride: 2, expand: 4, out: 64, repeats: 1 },
+  ],
 };
 
 /** Every network by name. Widths, depths and sizes are published ones; none follows from a formula. */
@@ -412,11 +376,15 @@ const table = {
 
   'mobilenetv3-large-075': { name: 'mobilenetv3-large-075', base: mobileNetV3Large, width: 0.75, depth: 1.0, resolution: 224 },
   'mobilenetv3-large': { name: 'mobilenetv3-large', base: mobileNetV3Large, width: 1.0, depth: 1.0, resolution: 224 },
+  'mobilenetv3-large-150d': { name: 'mobilenetv3-large-150d', base: mobileNetV3Large, width: 1.5, depth: 1.2, resolution: 256 },
+  'mobilenetv3-rw': { name: 'mobilenetv3-rw', base: mobileNetV3Rw, width: 1.0, depth: 1.0, resolution: 224 },
   'mobilenetv3-large-minimal': { name: 'mobilenetv3-large-minimal', base: mobileNetV3LargeMinimal, width: 1.0, depth: 1.0, resolution: 224 },
   'mobilenetv3-small-050': { name: 'mobilenetv3-small-050', base: mobileNetV3SmallNarrow, width: 0.5, depth: 1.0, resolution: 224 },
   'mobilenetv3-small-075': { name: 'mobilenetv3-small-075', base: mobileNetV3Small, width: 0.75, depth: 1.0, resolution: 224 },
   'mobilenetv3-small': { name: 'mobilenetv3-small', base: mobileNetV3Small, width: 1.0, depth: 1.0, resolution: 224 },
   'mobilenetv3-small-minimal': { name: 'mobilenetv3-small-minimal', base: mobileNetV3SmallMinimal, width: 1.0, depth: 1.0, resolution: 224 },
+
+  'test-efficientnet': { name: 'test-efficientnet', base: testNet, width: 1.0, depth: 1.0, resolution: 160 },
 } as const satisfies Readonly<Record<string, Architecture>>;
 
 /** A name of this package's own; timm's, torchvision's and others are aliases (names.ts). */

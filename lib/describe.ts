@@ -80,8 +80,8 @@ export function describe(network: Network, height?: number, width?: number): Net
     add({ name, input: shape, output, stride, receptiveField: field, parameters: weights + 2 * out, macs });
     shape = output;
   };
-  const dense = (name: string, from: number, to: number): void => {
-    const parameters = from * to + to;
+  const dense = (name: string, from: number, to: number, biases = to): void => {
+    const parameters = from * to + biases;
     add({ name, input: [from, 1, 1], output: [to, 1, 1], stride: 1, receptiveField: null, parameters, macs: from * to });
   };
 
@@ -102,7 +102,8 @@ export function describe(network: Network, height?: number, width?: number): Net
     convolution(`${prefix}.project`, block.out, 1, 1, 1);
   });
   convolution('head.conv', network.head.features, 1, 1, 1);
-  if (network.head.hidden > 0) dense('head.hidden', network.head.features, network.head.hidden);
+  const { features, hidden, hiddenBias } = network.head;
+  if (hidden > 0) dense('head.hidden', features, hidden, hiddenBias === false ? 0 : hidden);
   dense('head.classifier', embeddingSize(network.head), network.head.classes);
 
   const total = (what: 'parameters' | 'macs' | 'activationBytes'): number => layers.reduce((sum, layer) => sum + layer[what], 0);

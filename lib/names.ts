@@ -9,6 +9,7 @@ import { EfficientNetError } from './errors.js';
 import type { PublishedModel, PublishedModels, PublishedRecipe } from './published/model.js';
 import { timmModels } from './published/timm.js';
 import { torchvisionModels } from './published/torchvision.js';
+import { missingFor } from './published/unsupported.js';
 
 /** A library's model, and the set of weights that the name asks for. */
 export interface PublishedName {
@@ -42,12 +43,17 @@ const libraries: readonly (readonly [PublishedName['source'], PublishedModels])[
  * `mobilenet_v2.imagenet1k_v2`), and the usual spellings (`efficientnet-b0`, `EfficientNetV2B0`).
  * `tf_` asks for TensorFlow's conventions, `_pruned` for the checkpoint's own shapes.
  *
- * Throws ERR_UNKNOWN_ARCHITECTURE with the nearest known name.
+ * Throws ERR_UNKNOWN_ARCHITECTURE with the nearest known name, ERR_UNSUPPORTED for relatives in timm that
+ * need what this package does not have, saying what.
  */
 export function resolveName(name: string): ResolvedName {
   if (typeof name !== 'string') throw invalidArgument('architecture', 'the name of an architecture', name);
   const found = findName(name);
   if (found !== undefined) return found;
+  const needs = missingFor(partsOf(name).spelling);
+  if (needs !== undefined) {
+    throw new EfficientNetError('ERR_UNSUPPORTED', `Expected a network that this package runs but received ${describeValue(name)}, which needs ${needs}`);
+  }
   const suggestion = suggestName(name);
   throw new EfficientNetError(
     'ERR_UNKNOWN_ARCHITECTURE',
@@ -60,10 +66,16 @@ export function resolveName(name: string): ResolvedName {
 
 /** The same without an error. */
 export function findName(name: string): ResolvedName | undefined {
-  const match = /^(?:(?:hf[-_]hub:)?(?:timm|google)\/)?([a-z0-9_-]{1,64})(?:\.([a-z0-9_]{1,64}))?$/.exec(name.toLowerCase());
-  const [, spelling = '', tag] = match ?? [];
+  const { spelling, tag } = partsOf(name);
   const [model, weights = tag] = renamed(spelling);
   return publishedName(model, weights) ?? ownName(spelling);
+}
+
+/** `timm/efficientnet_b0.ra_in1k` without the owner, its tag apart; empty where it is no name at all. */
+function partsOf(name: string): { readonly spelling: string; readonly tag: string | undefined } {
+  const match = /^(?:(?:hf[-_]hub:)?(?:timm|google)\/)?([a-z0-9_-]{1,64})(?:\.([a-z0-9_]{1,64}))?$/.exec(name.toLowerCase());
+  const [, spelling = '', tag] = match ?? [];
+  return { spelling, tag };
 }
 
 /** What timm called some of its models before it had tags. */

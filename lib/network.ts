@@ -68,6 +68,8 @@ export interface HeadBlock {
   readonly features: number;
   /** Width of a dense layer between mean and classifier; 0 for none. */
   readonly hidden: number;
+  /** False where the hidden layer adds no bias: it counts no parameters, and checkpoints have none. */
+  readonly hiddenBias?: false;
   readonly classes: number;
   readonly activation: Activation;
   readonly hiddenActivation: Activation;
@@ -135,6 +137,7 @@ export function buildNetwork(source: string | Architecture, options?: NetworkOpt
       in: blocks[blocks.length - 1]?.out ?? stem,
       features: headChannels(architecture),
       hidden: base.hidden ?? 0,
+      ...(base.hiddenBias === false ? { hiddenBias: false } : {}),
       classes: classes === undefined ? (named?.published?.recipe.classes ?? 1000) : checkInteger('classes', classes, 1, 1_000_000),
       activation,
       hiddenActivation: activation,
@@ -160,21 +163,58 @@ function buildBlocks({ base, width, depth }: Architecture, stemChannels: number)
   let channels = stemChannels;
   let stage = -1;
   let index = 0;
-  base.stages.forEach((row, i) => {
-    if (row.continues !== true || stage < 0) {
+  for (const { row, begins, repeats } of scaledRows(base, depth)) {
+    if (begins) {
       stage++;
       index = 0;
     }
-    const fixed = base.fixedEnds === true && (i === 0 || i === base.stages.length - 1);
-    const repeats = fixed ? row.repeats : roundRepeats(row.repeats, depth, base.rounding?.depth);
     for (let repeat = 0; repeat < repeats; repeat++) {
       const block = buildBlock(base, row, { width, stage, index, channels, first: repeat === 0 });
       blocks.push(block);
       channels = block.out;
       index++;
     }
+  }
+  return [...blocks, ...headBlocks(base, width, depth, channels, stage + 1)];
+}
+
+/** Convolutions before the head's own, where depth repeats that. */
+function headBlocks(base: BaseNetwork, width: number, depth: number, channels: number, stage: number): Block[] {
+  const count = base.deepHead === true ? roundRepeats(1, depth, base.rounding?.depth) - 1 : 0;
+  const out = headChannels(base, width);
+  return Array.from({ length: count }, (_, index) => ({
+    kind: 'fused', stage, index, in: index === 0 ? channels : out, expanded: out, out, kernel: 1, stride: 1,
+    hasProject: false, residual: false, activation: base.activation ?? 'swish',
+  }));
+}
+
+interface ScaledRow {
+  readonly row: Stage;
+  /** The first row of its stage. */
+  readonly begins: boolean;
+  readonly repeats: number;
+}
+
+/** Depth multiplies the blocks of a whole stage, which its rows then share, the last first: so do timm's networks. */
+function scaledRows({ stages, fixedEnds, rounding }: BaseNetwork, depth: number): ScaledRow[] {
+  const groups: Stage[][] = [];
+  for (const row of stages) {
+    const group = groups.at(-1);
+    if (row.continues === true && group !== undefined) group.push(row);
+    else groups.push([row]);
+  }
+  return groups.flatMap((rows, stage) => {
+    const fixed = fixedEnds === true && (stage === 0 || stage === groups.length - 1);
+    let left = rows.reduce((sum, { repeats }) => sum + repeats, 0);
+    let scaled = fixed ? left : roundRepeats(left, depth, rounding?.depth);
+    const shares = rows.toReversed().map((row) => {
+      const repeats = roundRepeats(row.repeats / left, scaled, 'nearest');
+      left -= row.repeats;
+      scaled -= repeats;
+      return repeats;
+    });
+    return rows.map((row, i) => ({ row, begins: i === 0, repeats: shares[rows.length - 1 - i] ?? row.repeats }));
   });
-  return blocks;
 }
 
 interface Place {
@@ -210,9 +250,9 @@ function buildBlock(base: BaseNetwork, row: Stage, { width, stage, index, channe
   };
 }
 
-function squeezeChannels({ squeezeOf, rounding }: BaseNetwork, ratio: number, channels: number, expanded: number): number {
+function squeezeChannels({ squeezeOf, squeezeDivisor, rounding }: BaseNetwork, ratio: number, channels: number, expanded: number): number {
   if (ratio === 0) return 0;
-  if (squeezeOf === 'expanded') return roundChannels(expanded, ratio, rounding);
+  if (squeezeOf === 'expanded') return roundChannels(expanded, ratio, { ...rounding, divisor: squeezeDivisor ?? rounding?.divisor });
   return Math.max(1, Math.floor(channels * ratio));
 }
 
@@ -247,6 +287,10 @@ function checkBase(base: BaseNetwork): void {
   checkInteger(at('head'), base.head, 1, 65_536);
   optional(at('hidden'), base.hidden, (name, hidden) => checkInteger(name, hidden, 1, 65_536));
   checkFinite(at('squeezeRatio'), base.squeezeRatio, 0, 1);
+  optional(at('hiddenBias'), base.hiddenBias, (name, bias: unknown) => {
+    if (bias !== false) throw invalidArgument(name, 'false, or nothing', bias);
+  });
+  optional(at('squeezeDivisor'), base.squeezeDivisor, (name, divisor) => checkInteger(name, divisor, 1, 1024));
   optional(at('squeezeOf'), base.squeezeOf, one(['input', 'expanded']));
   optional(at('activation'), base.activation, one(activations));
   optional(at('squeezeActivation'), base.squeezeActivation, one(activations));

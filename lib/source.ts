@@ -92,7 +92,7 @@ function conventions(checkpoint: Checkpoint, scheme: NamingScheme, architecture:
 }
 
 function timmConventions(architecture: string | undefined, named: ResolvedName | undefined): Conventions {
-  if (named?.published?.source === 'timm') return named.tensorflow ? ofTensorFlow : ofPyTorch;
+  if (named?.published?.source === 'timm') return { ...(named.tensorflow ? ofTensorFlow : ofPyTorch), batchNormEpsilon: named.batchNormEpsilon };
   if (named?.tensorflow === true) return ofTensorFlow;
   const base = architecture?.replace(/-pruned$/, '');
   const models = Object.values<PublishedModel>(timmModels).filter(
@@ -102,7 +102,8 @@ function timmConventions(architecture: string | undefined, named: ResolvedName |
   const of = (some: readonly PublishedModel[]): ReadonlySet<boolean> => new Set(some.map(({ tensorflow }) => tensorflow === true));
   // Of two conventions that which has published weights; of two with weights, timm's own.
   const tensorflow = of(trained).has(true) && !of(trained).has(false);
-  return { ...(tensorflow ? ofTensorFlow : ofPyTorch), certain: of(models).size === 1 };
+  const { batchNormEpsilon } = { ...(tensorflow ? ofTensorFlow : ofPyTorch), ...models.find((model) => (model.tensorflow === true) === tensorflow) };
+  return { padding: tensorflow ? 'same' : 'symmetric', batchNormEpsilon, certain: of(models).size === 1 };
 }
 
 function torchvisionEpsilon(architecture: string | undefined): number {

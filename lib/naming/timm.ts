@@ -29,8 +29,11 @@ const scheme: NamingScheme = {
   head({ blocks, head }) {
     if (head.hidden === 0) return { conv: normed('conv_head', 'bn2') };
     // MobileNetV3: the last convolution is a stage of its own, `conv_head` the dense layer after the pooling.
-    const prefix = `blocks.${(blocks.at(-1)?.stage ?? -1) + 1}.0`;
-    return { conv: normed(`${prefix}.conv`, `${prefix}.bn1`), hidden: { ...biased('conv_head'), stored: 'pointwise' } };
+    // Where depth repeats it, those before it are blocks of that stage.
+    const last = blocks.at(-1);
+    const isRepeat = last?.kind === 'fused' && last.kernel === 1 && !last.hasProject && last.out === head.features;
+    const prefix = isRepeat ? `blocks.${last.stage}.${last.index + 1}` : `blocks.${(last?.stage ?? -1) + 1}.0`;
+    return { conv: normed(`${prefix}.conv`, `${prefix}.bn1`), hidden: { ...(head.hiddenBias === false ? { weight: 'conv_head.weight' } : biased('conv_head')), stored: 'pointwise' } };
   },
   classifier: biased('classifier'),
 };

@@ -3,8 +3,8 @@
 """Random networks of torchvision and timm, for comparing against PyTorch. Nothing is downloaded.
 
 Reads one job per line from standard input, JSON: library (torchvision or timm), model, seed, classes,
-batch, sizes ([height, width], ...) and out, a folder. Writes there weights.pth, a state dict, and for
-each size HxW.input.f32 and HxW.logits.f32, raw little-endian float32, NCHW; where "features" is true, for
+batch, sizes ([height, width], ...) and out, a folder; statistics, the images from which those of batch norm
+are made, are 2 unless given. Writes there weights.pth, a state dict, and for each size HxW.input.f32 and HxW.logits.f32, raw little-endian float32, NCHW; where "features" is true, for
 torchvision, HxW.features.f32 too: of the first image the maps of strides 2, 4, ... before the head, each as
 the last layer with that stride leaves it, [height][width][channels]. A job with types (float32, float16,
 bfloat16, float64) writes, in place of weights.pth, TYPE-zip.pth and TYPE-stream.pth, torch's container of
@@ -21,7 +21,8 @@ stay in range.
 With --names FILE it writes only the tensor names and shapes of B0 in both libraries
 (test/golden/b0-tensors.json was made so, with torchvision 0.14 and timm 0.9.16). The job
 {"configurations": "timm"} or "torchvision" answers how that library prepares images for each of its
-published weights.
+published weights; {"count": "timm" or "torchvision", "model": ..., "size": pixels} how many parameters and
+multiply-accumulates a model has, counted layer by layer on shapes alone.
 
 Debian: apt-get install python3-torch python3-torchvision. timm: pip install timm.
 """
@@ -31,15 +32,17 @@ import os
 import sys
 
 
-def create(library, model, classes):
+def create(library, model, classes, **options):
     if library == "torchvision":
         import torchvision
         return getattr(torchvision.models, model)(num_classes=classes)
     import timm
-    return timm.create_model(model, num_classes=classes)
+    # What timm sets where it loads the published weights.
+    published = {"bn_eps": 1e-3} if model == "fbnetc_100" else {}
+    return timm.create_model(model, num_classes=classes, **published, **options)
 
 
-def randomise(network, size):
+def randomise(network, size, images=2):
     import torch
     norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     for norm in norms:
@@ -62,9 +65,11 @@ def randomise(network, size):
 
     network.eval()
     hooks = [norm.register_forward_pre_hook(measure) for norm in norms]
-    network(torch.randn(2, 3, *size))
+    inputs = torch.randn(images, 3, *size)
+    logits = network(inputs)
     for hook in hooks:
         hook.remove()
+    return inputs, logits
 
 
 def features(network, images):
@@ -84,8 +89,10 @@ def make(job):
     torch.manual_seed(job["seed"])
     network = create(job["library"], job["model"], job["classes"])
     # Statistics of the largest size: those of smaller ones let activations grow from layer to layer.
-    randomise(network, [max(sides) for sides in zip(*job["sizes"])])
-    images = [torch.randn(job["batch"], 3, height, width) for height, width in job["sizes"]]
+    first, its_logits = randomise(network, [max(sides) for sides in zip(*job["sizes"])], job.get("statistics", 2))
+    shapes = [(job["batch"], 3, height, width) for height, width in job["sizes"]]
+    # Every norm had its statistics when the first images passed it: what came out of them is right.
+    images = [first if shape == first.shape else torch.randn(*shape) for shape in shapes]
     for pixels in images:
         write(job, "", ".input", pixels, pixels)
     if "types" in job:
@@ -93,7 +100,7 @@ def make(job):
     else:
         torch.save(network.state_dict(), os.path.join(job["out"], "weights.pth"))
         for pixels in images:
-            write(job, "", ".logits", pixels, network(pixels))
+            write(job, "", ".logits", pixels, its_logits if pixels is first else network(pixels))
             if job.get("features"):
                 write(job, "", ".features", pixels, features(network, pixels))
     return {"parameters": sum(p.numel() for p in network.parameters())}
@@ -139,6 +146,22 @@ def wrap(state, turn):
         other = {key: value + 1 if key.endswith("bias") else value for key, value in parallel.items()}
         return {**about, "version": 2, "state_dict": other, "state_dict_ema": parallel}
     return {**about, "model": state}
+
+
+def count(library, model, size):
+    import torch
+    network = create(library, model, 1000, **({"device": "meta"} if library == "timm" else {})).eval().to("meta")
+    macs = 0
+
+    def add(layer, _, output):
+        nonlocal macs
+        macs += output[0].numel() * layer.weight[0].numel()
+
+    for layer in network.modules():
+        if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear)):
+            layer.register_forward_hook(add)
+    network(torch.empty(1, 3, size, size, device="meta"))
+    return {"parameters": sum(p.numel() for p in network.parameters()), "macs": macs}
 
 
 def timm_configurations():
@@ -188,6 +211,8 @@ def serve():
         try:
             if "configurations" in job:
                 answer = timm_configurations() if job["configurations"] == "timm" else torchvision_configurations()
+            elif "count" in job:
+                answer = count(job["count"], job["model"], job["size"])
             else:
                 answer = make(job)
         except Exception as error:

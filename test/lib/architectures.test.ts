@@ -80,11 +80,14 @@ const published: readonly Published[] = [
   { name: 'spnasnet', stem: 32, stages: '16x1 24x3 40x4 80x4 96x4 192x4 320x1', head: 1280, parameters: 4421616, megamacs: 333, resolution: 224 },
   { name: 'mobilenetv3-large-075', stem: 16, stages: '16x1 24x2 32x3 64x4 88x2 120x3', head: 720, parameters: 3993528, megamacs: 155, resolution: 224 },
   { name: 'mobilenetv3-large', stem: 16, stages: '16x1 24x2 40x3 80x4 112x2 160x3', head: 960, parameters: 5483032, megamacs: 217, resolution: 224 },
+  { name: 'mobilenetv3-large-150d', stem: 24, stages: '24x2 40x3 64x4 120x5 168x3 240x4 1440x1', head: 1440, parameters: 14622320, megamacs: 1010, resolution: 256 },
+  { name: 'mobilenetv3-rw', stem: 16, stages: '16x1 24x2 40x3 80x4 112x2 160x3', head: 960, parameters: 5479918, megamacs: 216.6, resolution: 224 },
   { name: 'mobilenetv3-large-minimal', stem: 16, stages: '16x1 24x2 40x3 80x4 112x2 160x3', head: 960, parameters: 3924288, megamacs: 209, resolution: 224 },
   { name: 'mobilenetv3-small-050', stem: 16, stages: '8x1 16x2 24x3 24x2 48x3', head: 288, parameters: 1593224, megamacs: 24.2, resolution: 224 },
   { name: 'mobilenetv3-small-075', stem: 16, stages: '16x1 24x2 32x3 40x2 72x3', head: 432, parameters: 2041872, megamacs: 43.4, resolution: 224 },
   { name: 'mobilenetv3-small', stem: 16, stages: '16x1 24x2 40x3 48x2 96x3', head: 576, parameters: 2542856, megamacs: 56.5, resolution: 224 },
   { name: 'mobilenetv3-small-minimal', stem: 16, stages: '16x1 24x2 40x3 48x2 96x3', head: 576, parameters: 2044736, megamacs: 52.3, resolution: 224 },
+  { name: 'test-efficientnet', stem: 24, stages: '16x1 24x1 32x1 48x1 64x1', head: 256, parameters: 356196, megamacs: 57.3, resolution: 160 },
 ];
 
 function stagesOf({ blocks }: Network): Network['blocks'][] {

@@ -127,6 +127,34 @@ describe('buildNetwork', () => {
     assert.deepEqual(buildNetwork('mobilenetv3-small').blocks.map(({ expanded }) => expanded), [16, 72, 88, 96, 240, 240, 120, 144, 288, 576, 576]);
   });
 
+  it('gives timm\'s first MobileNetV3 its own squeezes and a hidden layer without bias', () => {
+    const { blocks, head, batchNormEpsilon, padding } = buildNetwork('mobilenetv3_rw');
+    assert.deepEqual(blocks.map((block) => (block.kind === 'mbconv' ? block.squeeze : -1)), [0, 0, 0, 18, 30, 30, 0, 0, 0, 0, 120, 168, 168, 240, 240]);
+    assert.deepEqual([blocks[0]?.residual, head.hidden, head.hiddenBias, batchNormEpsilon, padding], [false, 1280, false, 1e-3, 'symmetric']);
+    assert.deepEqual(blocks.map((block) => block.kind === 'mbconv' && block.squeezeActivation).slice(3, 11), ['relu', 'relu', 'relu', ...Array<string>(5).fill('hard-swish')]);
+  });
+
+  it('deepens stages of several kinds of blocks as timm does, and its MobileNetV3\'s last convolution', () => {
+    const { blocks, head } = buildNetwork('mobilenetv3_large_150d');
+    const stages = Array.from({ length: 7 }, (_, stage) => blocks.filter((block) => block.stage === stage));
+    assert.deepEqual(stages.map((stage) => stage.length), [2, 3, 4, 5, 3, 4, 1]);
+    assert.deepEqual(stages[3]?.map(({ in: from, expanded }) => [from, expanded]), [[64, 384], [120, 304], [120, 304], [120, 280], [120, 280]]);
+    const last = blocks.at(-1);
+    assert.ok(last?.kind === 'fused');
+    assert.deepEqual([last.kernel, last.in, last.out, last.hasProject, last.residual, head.in, head.features], [1, 240, 1440, false, false, 1440, 1440]);
+  });
+
+  it('says what the relatives in timm need that is missing here', () => {
+    for (const [name, needs] of [
+      ['mixnet_s', /kernels of several sizes/], ['tf_mixnet_l.in1k', /MixNet/], ['timm/tf_efficientnet_cc_b0_4e.in1k', /CondConv/],
+      ['efficientnet_b0_gn', /group normalisation/], ['efficientnet_b3_g8_gn', /group normalisation/], ['efficientnet_b0_g16_evos', /EvoNorm/],
+      ['gc_efficientnetv2_rw_t', /GlobalContext/], ['efficientnet_blur_b0', /blurred/], ['efficientnet_x_b3', /pixels into channels/],
+      ['mobilenetv1_100', /another family/], ['mobilenetv4_conv_small_050', /another family/], ['lcnet_050', /LCNet/], ['fbnetv3_b', /FBNetV3/],
+    ] as const) {
+      assertFails(() => buildNetwork(name), 'ERR_UNSUPPORTED', needs);
+    }
+  });
+
   it('lets options decide over the name', () => {
     const network = buildNetwork('tf_efficientnet_b2', { padding: 'symmetric', batchNormEpsilon: 0.5, classes: 7 });
     assert.deepEqual([network.padding, network.batchNormEpsilon, network.head.classes], ['symmetric', 0.5, 7]);

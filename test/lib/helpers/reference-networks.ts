@@ -20,6 +20,8 @@ export interface NetworkJob {
   readonly seed: number;
   readonly classes: number;
   readonly batch: number;
+  /** Images from which batch norm's statistics are made. */
+  readonly statistics: number;
   readonly sizes: readonly Size[];
   /** The maps of each stride too; torchvision only. */
   readonly features?: boolean;
@@ -63,6 +65,12 @@ export class ReferenceNetworks {
   /** How the library prepares images for each of its published weights. */
   configurations(library: Library): Promise<Readonly<Record<string, unknown>>> {
     return this.#ask({ configurations: library });
+  }
+
+  /** Parameters and multiply-accumulates of one of the library's models, an image of size x size pixels. */
+  async count(library: Library, model: string, size: number): Promise<{ readonly parameters: number; readonly macs: number }> {
+    const { parameters, macs } = await this.#ask({ count: library, model, size });
+    return { parameters: Number(parameters), macs: Number(macs) };
   }
 
   async close(): Promise<void> {
