@@ -158,7 +158,8 @@ export function headChannels({ base: { head, headScaling = 'scaled', rounding },
   return headScaling === 'widened' ? Math.max(head, scaled) : scaled;
 }
 
-function buildBlocks({ base, width, depth }: Architecture, stemChannels: number): Block[] {
+function buildBlocks(architecture: Architecture, stemChannels: number): Block[] {
+  const { base, width, depth } = architecture;
   const blocks: Block[] = [];
   let channels = stemChannels;
   let stage = -1;
@@ -175,13 +176,14 @@ function buildBlocks({ base, width, depth }: Architecture, stemChannels: number)
       index++;
     }
   }
-  return [...blocks, ...headBlocks(base, width, depth, channels, stage + 1)];
+  return [...blocks, ...headBlocks(architecture, channels, stage + 1)];
 }
 
 /** Convolutions before the head's own, where depth repeats that. */
-function headBlocks(base: BaseNetwork, width: number, depth: number, channels: number, stage: number): Block[] {
+function headBlocks(architecture: Architecture, channels: number, stage: number): Block[] {
+  const { base, depth } = architecture;
   const count = base.deepHead === true ? roundRepeats(1, depth, base.rounding?.depth) - 1 : 0;
-  const out = headChannels(base, width);
+  const out = headChannels(architecture);
   return Array.from({ length: count }, (_, index) => ({
     kind: 'fused', stage, index, in: index === 0 ? channels : out, expanded: out, out, kernel: 1, stride: 1,
     hasProject: false, residual: false, activation: base.activation ?? 'swish',
