@@ -62,8 +62,8 @@ export interface BaseNetwork {
   readonly fixedStem?: true;
   /** 'scaled' by width unless given; 'fixed'; or 'widened', scaled but never below what is given. */
   readonly headScaling?: 'scaled' | 'fixed' | 'widened';
-  /** Depth repeats the last 1x1 convolution too (timm's MobileNetV3). */
-  readonly deepHead?: true;
+  /** How often the last 1x1 convolution comes, times the depth (timm's MobileNetV3); once unless given. */
+  readonly headRepeats?: number;
   /** Depth leaves the first and the last stage as they are. */
   readonly fixedEnds?: true;
   readonly rounding?: Rounding;

@@ -231,7 +231,7 @@ const mobileNetV3 = { stem: 16, squeezeOf: 'expanded', squeezeActivation: 'relu'
 
 /** MobileNetV3-Large (Table 1), Small (Table 2), and their minimal kin: kernels of 3, no excite, ReLU only. */
 const mobileNetV3Large: BaseNetwork = {
-  ...mobileNetV3, head: 960, hidden: 1280, deepHead: true, squeezeRatio: 0, activation: 'hard-swish',
+  ...mobileNetV3, head: 960, hidden: 1280, headRepeats: 1, squeezeRatio: 0, activation: 'hard-swish',
   stages: [
     { kernel: 3, stride: 1, expand: 1, out: 16, repeats: 1, activation: 'relu' },
     { kernel: 3, stride: 2, expand: 4, out: 24, repeats: 1, activation: 'relu' },

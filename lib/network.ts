@@ -179,15 +179,25 @@ function buildBlocks(architecture: Architecture, stemChannels: number): Block[] 
   return [...blocks, ...headBlocks(architecture, channels, stage + 1)];
 }
 
-/** Convolutions before the head's own, where depth repeats that. */
+/** How often the last convolution comes. */
+export function headRepeats({ base, depth }: Architecture): number {
+  return base.headRepeats === undefined ? 1 : roundRepeats(base.headRepeats, depth, base.rounding?.depth);
+}
+
+/** Convolutions before the head's own, where that is repeated. */
 function headBlocks(architecture: Architecture, channels: number, stage: number): Block[] {
-  const { base, depth } = architecture;
-  const count = base.deepHead === true ? roundRepeats(1, depth, base.rounding?.depth) - 1 : 0;
+  const { base } = architecture;
+  const count = headRepeats(architecture) - 1;
   const out = headChannels(architecture);
   return Array.from({ length: count }, (_, index) => ({
     kind: 'fused', stage, index, in: index === 0 ? channels : out, expanded: out, out, kernel: 1, stride: 1,
     hasProject: false, residual: false, activation: base.activation ?? 'swish',
   }));
+}
+
+/** Blocks of each row of the architecture's table. */
+export function rowRepeats({ base, depth }: Architecture): readonly number[] {
+  return scaledRows(base, depth).map(({ repeats }) => repeats);
 }
 
 interface ScaledRow {
@@ -289,6 +299,7 @@ function checkBase(base: BaseNetwork): void {
   checkInteger(at('head'), base.head, 1, 65_536);
   optional(at('hidden'), base.hidden, (name, hidden) => checkInteger(name, hidden, 1, 65_536));
   checkFinite(at('squeezeRatio'), base.squeezeRatio, 0, 1);
+  optional(at('headRepeats'), base.headRepeats, (name, repeats) => checkInteger(name, repeats, 1, 1000));
   optional(at('hiddenBias'), base.hiddenBias, (name, bias: unknown) => {
     if (bias !== false) throw invalidArgument(name, 'false, or nothing', bias);
   });

@@ -9,7 +9,7 @@ import { checkBoolean, checkFinite, checkInteger, checkOneOf, checkOptions, inva
 import { describe } from '../describe.js';
 import { EfficientNetError } from '../errors.js';
 import { resolveName } from '../names.js';
-import { buildNetwork, headChannels, stemChannels, type Network, type Padding } from '../network.js';
+import { buildNetwork, headChannels, headRepeats, rowRepeats, stemChannels, type Network, type Padding } from '../network.js';
 import { roundChannels, roundRepeats } from '../scaling.js';
 import {
   checkCoefficients,
@@ -235,7 +235,8 @@ function architectureAt(phi: number, formula: Formula, resolution?: number): Arc
   return {
     ...base,
     name: phi === 0 && resolution === undefined ? base.name : `${base.name}, phi ${phi}`,
-    base: { ...base.base, ...endsAt(phi, formula), stages },
+    // The last convolution comes as often as in the base.
+    base: { ...base.base, ...endsAt(phi, formula), stages, headRepeats: headRepeats(base) },
     width,
     depth: 1,
     resolution: resolution ?? roundResolution(pixels, resolutionStep),
@@ -256,13 +257,13 @@ function endsAt(phi: number, { base, beta, fixedEnds }: Formula): Partial<Pick<B
 
 /** Layers of each row of the base's table. */
 function repeatsAt(phi: number, { base, alpha, depthRounding, fixedEnds }: Formula): readonly number[] {
-  const { stages, rounding } = base.base;
+  const { stages } = base.base;
   const isEnd = (i: number): boolean => i === 0 || i === stages.length - 1;
   const held = base.base.fixedEnds === true;
   const scales = stages.map((_, i) => !((fixedEnds ?? held) && isEnd(i)));
   const grown = Number((alpha ** phi).toPrecision(12));
   // The base's own layers first, by its own rule, so that phi = 0 is the base itself.
-  const own = stages.map(({ repeats }, i) => (held && isEnd(i) ? repeats : roundRepeats(repeats, base.depth, rounding?.depth)));
+  const own = rowRepeats(base);
   if (depthRounding === 'up') {
     const depth = (i: number): number => (held && isEnd(i) ? grown : Number((base.depth * grown).toPrecision(12)));
     return stages.map(({ repeats }, i) => (scales[i] === true ? Math.max(1, roundRepeats(repeats, depth(i), 'up')) : (own[i] ?? 1)));

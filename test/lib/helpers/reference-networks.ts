@@ -20,8 +20,8 @@ export interface NetworkJob {
   readonly seed: number;
   readonly classes: number;
   readonly batch: number;
-  /** Images from which batch norm's statistics are made. */
-  readonly statistics: number;
+  /** Images from which batch norm's statistics are made; 2 unless given. */
+  readonly statistics?: number;
   readonly sizes: readonly Size[];
   /** The maps of each stride too; torchvision only. */
   readonly features?: boolean;
