@@ -276,6 +276,7 @@ function checkArchitecture(architecture: Architecture): Architecture {
     throw invalidArgument('architecture', 'a name or an architecture', architecture);
   }
   const { base } = architecture;
+  if (typeof architecture.name !== 'string') throw invalidArgument('architecture.name', 'a string', architecture.name);
   checkFinite('architecture.width', architecture.width, 0.01, 100);
   checkFinite('architecture.depth', architecture.depth, 0.01, 100);
   checkInteger('architecture.resolution', architecture.resolution, 1, 65_536);
@@ -309,6 +310,8 @@ function checkBase(base: BaseNetwork): void {
   optional(at('squeezeActivation'), base.squeezeActivation, one(activations));
   optional(at('gateActivation'), base.gateActivation, one(activations));
   optional(at('headScaling'), base.headScaling, one(['scaled', 'fixed', 'widened']));
+  if (base.rounding !== undefined && (typeof base.rounding !== 'object' || base.rounding === null))
+    throw invalidArgument(at('rounding'), 'an object', base.rounding);
   optional(at('rounding.divisor'), base.rounding?.divisor, (name, divisor) => checkInteger(name, divisor, 1, 1024));
   optional(at('rounding.limit'), base.rounding?.limit, (name, limit) => checkFinite(name, limit, 0, 1));
   optional(at('rounding.depth'), base.rounding?.depth, one(['up', 'nearest']));

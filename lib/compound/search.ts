@@ -2,7 +2,7 @@
 // The paper's first step: a grid search for alpha, beta and gamma at a fixed phi, with whatever the
 // caller measures at each point. Runs the caller's function; measures nothing itself.
 
-import { checkBoolean, checkFinite, checkInteger, checkOneOf, checkOptions, invalidArgument } from '../check.js';
+import { checkBoolean, checkFinite, checkInteger, checkOneOf, checkOptions, describeValue, invalidArgument } from '../check.js';
 import { EfficientNetError } from '../errors.js';
 import {
   constraintProduct,
@@ -240,7 +240,7 @@ class Search {
       outcome = { score: this.#score(values, scaled), values };
     } catch (error) {
       if (this.#given.signal?.aborted === true) return;
-      outcome = { error: error instanceof Error ? error.message : String(error) };
+      outcome = { error: messageOf(error) };
     }
     const point: SearchPoint = { ...plain(scaled), ...outcome };
     this.#points[place] = point;
@@ -314,6 +314,12 @@ class Search {
       warnings: this.#warnings,
     };
   }
+}
+
+/** Of whatever the caller's function threw: some values cannot even be made a string. */
+function messageOf(thrown: unknown): string {
+  if (thrown instanceof Error) return thrown.message;
+  return typeof thrown === 'string' ? thrown : `evaluate threw ${describeValue(thrown)}`;
 }
 
 function checkConstraintOptions(given: Constraint | undefined): Required<Constraint> {

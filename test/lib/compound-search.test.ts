@@ -168,13 +168,14 @@ describe('searchCoefficients', () => {
         call++;
         if (call === 1) throw new Error('out of disk');
         if (call === 2) return NaN;
+        if (call === 4) throw Object.create(null) as Error;
         if (call === 3) {
           await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
         }
         return toPaper(point);
       },
     });
-    assert.equal(failed, 3);
+    assert.equal(failed, 4);
     assert.deepEqual(
       points.slice(0, 3).map(({ score }) => score),
       [undefined, undefined, undefined],
@@ -182,6 +183,7 @@ describe('searchCoefficients', () => {
     assert.equal(points[0]?.error, 'out of disk');
     assert.match(points[1]?.error ?? '', /finite number.*NaN/);
     assert.match(points[2]?.error ?? '', /within 30 ms/);
+    assert.equal(points[3]?.error, 'evaluate threw an object');
     assert.ok(best?.score !== undefined);
   });
 

@@ -196,6 +196,11 @@ describe('buildNetwork', () => {
       'ERR_INVALID_ARGUMENT',
       /1 to 64 stages/,
     );
+    const { b0 } = architectures;
+    const rounding = null as unknown as object;
+    assertFails(() => buildNetwork({ ...b0, base: { ...b0.base, rounding } }), 'ERR_INVALID_ARGUMENT', /an object for .*rounding but received null/);
+    const name = Symbol('b0') as unknown as string;
+    assertFails(() => buildNetwork({ ...b0, name }), 'ERR_INVALID_ARGUMENT', /a string for architecture\.name but received a symbol/);
   });
 });
 
