@@ -66,27 +66,23 @@ export function accuracyByMacs(): XyChart {
 }
 
 export function accuracyByParameters({ formula }: ScaleFindings): XyChart {
+  const points = (which: (dimension: PublishedScaling['dimension']) => boolean): readonly Point[] =>
+    publishedB0
+      .filter(({ dimension }) => which(dimension))
+      .map((row) => ({
+        x: countedParameters(row, formula),
+        y: row.top1,
+        label: labelOf('B0', row.dimension, row.setting),
+        title: `B0, ${row.setting}: ${row.top1} %`,
+      }));
   return {
     title: 'Accuracy against parameters, published',
     x: { title: 'parameters', scale: 'log' },
     y: accuracyAxis,
     series: [
       familySeries('parameters'),
-      {
-        name: 'B0',
-        hollow: true,
-        colour: 1,
-        points: publishedB0
-          .filter(({ dimension }) => dimension !== undefined && dimension !== 'compound')
-          .map((row) => ({ x: countedParameters(row, formula), y: row.top1, label: row.setting, title: `B0, ${row.setting}: ${row.top1} %` })),
-      },
-      {
-        name: '',
-        colour: 1,
-        points: publishedB0
-          .filter(({ dimension }) => dimension === 'compound')
-          .map((row) => ({ x: countedParameters(row, formula), y: row.top1, label: 'd, w and r', title: `B0, ${row.setting}: ${row.top1} %` })),
-      },
+      { name: 'B0', hollow: true, colour: 1, points: points((dimension) => dimension !== undefined && dimension !== 'compound') },
+      { name: '', colour: 1, points: points((dimension) => dimension === 'compound') },
       {
         name: 'MobileNetV2 scaled by hand',
         hollow: true,

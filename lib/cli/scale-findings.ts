@@ -3,8 +3,9 @@
 
 import type { FittedNetwork } from '../compound/fit-budget.js';
 import type { Meter } from '../compound/meter.js';
-import type { Formula } from '../compound/scale.js';
+import type { Formula, ScaledNetwork } from '../compound/scale.js';
 import type { DimensionRow, FamilyRow, MemberRow, PhiRow } from '../compound/study.js';
+import { formatCount } from './terminal.js';
 
 /** What one call of the command found; undefined is what it was not asked for. */
 export interface ScaleFindings {
@@ -26,4 +27,10 @@ export interface ScaleFindings {
 /** `1 thread, avx512`. */
 export function conditions({ threads, isa }: Pick<Meter, 'threads' | 'isa'>): string {
   return `${threads === 1 ? '1 thread' : `${threads} threads`}, ${isa}`;
+}
+
+/** The cells of a table that say what phi gives: phi, width, depth, resolution, blocks, parameters, MACs. */
+export function scaledCells({ phi, width, depth, resolution, blocks, parameters, macs }: ScaledNetwork): readonly string[] {
+  const counts = [parameters, macs].map(formatCount);
+  return [String(phi), width.toFixed(3), depth.toFixed(3), String(resolution), String(blocks), ...counts];
 }

@@ -6,7 +6,7 @@ import type { FittedNetwork } from '../compound/fit-budget.js';
 import { paper, publishedB0, publishedFamily, publishedMobileNets, publishedOthers, timmResults } from '../compound/published.js';
 import type { Costed, MemberRow } from '../compound/study.js';
 import { badge, formatSi, html, table, type Content, type Markup, type TableColumn } from '../report/index.js';
-import type { ScaleFindings } from './scale-findings.js';
+import { scaledCells, type ScaleFindings } from './scale-findings.js';
 import { formatBytes, formatCount } from './terminal.js';
 
 export const published: Markup = badge('published');
@@ -40,13 +40,7 @@ export function phiTable({ phis = [] }: ScaleFindings): Content {
       align: 'right' as const,
     })),
     rows: phis.map((row) => [
-      String(row.scaled.phi),
-      row.scaled.width.toFixed(3),
-      row.scaled.depth.toFixed(3),
-      String(row.scaled.resolution),
-      String(row.scaled.blocks),
-      formatCount(row.scaled.parameters),
-      formatCount(row.scaled.macs),
+      ...scaledCells(row.scaled),
       time(row),
       memory(row),
     ]),

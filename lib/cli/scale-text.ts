@@ -8,7 +8,7 @@ import { paper, publishedFamily } from '../compound/published.js';
 import { constraintProduct } from '../compound/constraint.js';
 import type { Costed, DimensionRow, FamilyRow, MemberRow, PhiRow } from '../compound/study.js';
 import { formatPlain, terminalChart, type XyChart } from '../report/index.js';
-import { conditions, type ScaleFindings } from './scale-findings.js';
+import { conditions, scaledCells, type ScaleFindings } from './scale-findings.js';
 import { formatBytes, formatCount, type Column, type Terminal } from './terminal.js';
 
 /** `drop`: the order in which columns are left out of a narrow terminal, the highest first. */
@@ -92,13 +92,7 @@ function showPhis(rows: readonly PhiRow[], terminal: Terminal): void {
       ...measured,
     ],
     rows.map((row) => [
-      String(row.scaled.phi),
-      row.scaled.width.toFixed(3),
-      row.scaled.depth.toFixed(3),
-      String(row.scaled.resolution),
-      String(row.scaled.blocks),
-      formatCount(row.scaled.parameters),
-      formatCount(row.scaled.macs),
+      ...scaledCells(row.scaled),
       ...cells(row),
     ]),
   );

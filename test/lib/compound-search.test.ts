@@ -5,7 +5,6 @@
 import { strict as assert } from 'node:assert';
 
 import {
-  EfficientNetError,
   searchCoefficients,
   SearchError,
   searchObjective,
@@ -16,16 +15,8 @@ import {
 import { constraintWarnings } from '../../lib/compound/constraint.js';
 import { gridPoints } from '../../lib/compound/grid.js';
 import { paretoFront } from '../../lib/compound/pareto.js';
+import { refuses, rejects } from './helpers/refusal.js';
 import { random } from './synthetic.js';
-
-function refuses(call: () => unknown, code: string, ...parts: readonly string[]): void {
-  assert.throws(call, (error: unknown) => {
-    assert.ok(error instanceof EfficientNetError, String(error));
-    assert.equal(error.code, code, error.message);
-    for (const part of parts) assert.ok(error.message.includes(part), error.message);
-    return true;
-  });
-}
 
 describe('grid and front of a search', () => {
   it('makes every combination, without noise in the last digits', () => {
@@ -76,17 +67,6 @@ describe('grid and front of a search', () => {
 
 /** Seven points that meet the constraint, the paper's among them. */
 const grid = { alpha: [1.1, 1.2, 1.25], beta: [1.1, 1.15], gamma: [1.1, 1.15] };
-
-async function rejects(search: Promise<unknown>, code: string, ...parts: readonly string[]): Promise<EfficientNetError> {
-  const error = await search.then(
-    () => assert.fail('resolved'),
-    (reason: unknown) => reason,
-  );
-  assert.ok(error instanceof EfficientNetError, String(error));
-  assert.equal(error.code, code, error.message);
-  for (const part of parts) assert.ok(error.message.includes(part), error.message);
-  return error;
-}
 
 describe('searchCoefficients', () => {
   /** Best where the paper's own coefficients are. */

@@ -8,7 +8,6 @@ import {
   architectures,
   buildNetwork,
   describe as describeNetwork,
-  EfficientNetError,
   scale,
   scaleLimits,
   type Network,
@@ -19,15 +18,7 @@ import { shareLayers } from '../../lib/compound/depth.js';
 import { familyBesideFormula } from '../../lib/compound/family.js';
 import { largestPhi } from '../../lib/compound/phi.js';
 import { checkFormula, phiRange, scaleBy } from '../../lib/compound/scale.js';
-
-function refuses(call: () => unknown, code: string, ...parts: readonly string[]): void {
-  assert.throws(call, (error: unknown) => {
-    assert.ok(error instanceof EfficientNetError, String(error));
-    assert.equal(error.code, code, error.message);
-    for (const part of parts) assert.ok(error.message.includes(part), error.message);
-    return true;
-  });
-}
+import { refuses } from './helpers/refusal.js';
 
 const b0Layers = [1, 2, 2, 3, 3, 4, 1];
 

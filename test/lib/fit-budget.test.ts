@@ -9,6 +9,7 @@ import { BudgetError, checkFit, fitBudget, runFit, type FitBudgetOptions } from 
 import type { Effort, Measured, Meter } from '../../lib/compound/meter.js';
 import { scaleBy, scale } from '../../lib/compound/scale.js';
 import { describe as describeNetwork } from '../../lib/describe.js';
+import { rejects } from './helpers/refusal.js';
 import { random } from './synthetic.js';
 
 interface Fake extends Meter {
@@ -41,17 +42,6 @@ function fake(time: (network: Network, calls: number) => number): Fake {
 const macsOf = (network: Network): number => describeNetwork(network).macs;
 /** A machine on which larger networks run better, as real ones do. */
 const plain = (network: Network): number => 0.3 + (macsOf(network) / 5e7) ** 0.93;
-
-async function rejects(run: Promise<unknown>, code: string, ...parts: readonly string[]): Promise<EfficientNetError> {
-  const error = await run.then(
-    () => assert.fail('resolved'),
-    (reason: unknown) => reason,
-  );
-  assert.ok(error instanceof EfficientNetError, String(error));
-  assert.equal(error.code, code, error.message);
-  for (const part of parts) assert.ok(error.message.includes(part), error.message);
-  return error;
-}
 
 describe('fitBudget, on machines that are known', () => {
   it('uses 85 to 100 % of any number of milliseconds, with few measurements', async () => {
