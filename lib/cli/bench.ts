@@ -146,7 +146,7 @@ async function runModel(values: Values, terminal: Terminal): Promise<number> {
     isa: values.choice('isa', ISAS) ?? '',
     height: side,
     width: side,
-    seconds: values.count('seconds', MOST_SECONDS) ?? DEFAULT_SECONDS,
+    seconds: secondsOf(values) ?? DEFAULT_SECONDS,
     layers: detailed,
     bandwidth: detailed,
   } as const;
@@ -161,7 +161,7 @@ async function runModel(values: Values, terminal: Terminal): Promise<number> {
 function runKernels(values: Values, terminal: Terminal): Promise<number> {
   const name = values.text('model');
   const networks = (name === undefined ? KERNEL_NETWORKS : [name]).map((each) => buildNetwork(each));
-  const options = { isa: values.choice('isa', ISAS) ?? '', seconds: values.count('seconds', MOST_SECONDS) ?? KERNEL_SECONDS } as const;
+  const options = { isa: values.choice('isa', ISAS) ?? '', seconds: secondsOf(values) ?? KERNEL_SECONDS } as const;
   return measure(values, terminal, async (progress) => {
     const [{ benchKernels }, { kernelUses }] = await Promise.all([import('../bench/kernels.js'), import('../bench/kernel-shapes.js')]);
     return benchKernels(kernelUses(networks), options, progress);
@@ -182,7 +182,7 @@ async function runPeers(values: Values, terminal: Terminal): Promise<number> {
     isa: values.choice('isa', ISAS) ?? '',
     rounds: values.count('rounds', MOST_ROUNDS) ?? DEFAULT_ROUNDS,
     limitSeconds: values.has('rounds') ? undefined : RACE_SECONDS,
-    turn: values.count('seconds', MOST_SECONDS) ?? TURN_SECONDS,
+    turn: secondsOf(values) ?? TURN_SECONDS,
     python: values.text('python') ?? 'python3',
     photo: await givenFile(values, 'photo'),
     onnx: await givenFile(values, 'onnx'),
@@ -195,6 +195,12 @@ async function runPeers(values: Values, terminal: Terminal): Promise<number> {
   if (stranger !== undefined) throw new UsageError(`--only expects some of ${known.join(', ')}, found ${JSON.stringify(stranger)}${hint(stranger, known)}`);
   return measure(values, terminal, (progress) => benchPeers(options, progress),
     async (result, command) => (await import('../bench/peers/report.js')).peersReport(result, command), showPeersBench);
+}
+
+function secondsOf(values: Values): number | undefined {
+  const seconds = values.number('seconds');
+  if (seconds === undefined || (seconds > 0 && seconds <= MOST_SECONDS)) return seconds;
+  throw new UsageError(`--seconds expects a number above 0, up to ${MOST_SECONDS}, found ${JSON.stringify(values.text('seconds'))}`);
 }
 
 function modelName(values: Values): string {
