@@ -2,12 +2,14 @@
 // The cache folder: where it is, how a file gets into it whole or not at all, and how a file in it
 // is checked. Knows nothing of models or networks; the catalogue decides what is kept here.
 
-import { createHash, randomBytes } from 'node:crypto';
 import { constants, promises as fs } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
 import { EfficientNetError } from './errors.js';
+
+/** Loaded when something is hashed or written: it is the slowest of Node's own modules to load. */
+const crypto = (): typeof import('node:crypto') => require('node:crypto') as typeof import('node:crypto');
 
 const TEMPORARY = /^\..+\.[0-9a-f]{16}\.tmp$/;
 /** A file is written in well under a minute; what is older was left by a killed process. */
@@ -60,7 +62,7 @@ export async function writeAtomic(path: string, content: Uint8Array | readonly U
   const parts = content instanceof Uint8Array ? [content] : content;
   const folder = dirname(path);
   const base = path.slice(folder.length).replace(/^[\\/]/, '');
-  const temporary = join(folder, `.${base}.${randomBytes(8).toString('hex')}.tmp`);
+  const temporary = join(folder, `.${base}.${crypto().randomBytes(8).toString('hex')}.tmp`);
   try {
     const handle = await fs.open(temporary, 'wx', 0o644);
     try {
@@ -147,7 +149,7 @@ export async function checkFile(expected: FileCheck): Promise<FileState> {
 }
 
 async function hashOf(handle: fs.FileHandle, size: number, algorithm: Digest['algorithm']): Promise<string> {
-  const hash = createHash(algorithm === 'git' ? 'sha1' : algorithm);
+  const hash = crypto().createHash(algorithm === 'git' ? 'sha1' : algorithm);
   if (algorithm === 'git') hash.update(`blob ${size}\0`);
   const chunk = Buffer.allocUnsafe(Math.min(HASH_CHUNK, size));
   for (let at = 0; at < size; ) {
@@ -165,7 +167,7 @@ export function nameOf({ algorithm }: Digest): string {
 }
 
 export function sha256Of(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
+  return crypto().createHash('sha256').update(bytes).digest('hex');
 }
 
 /** ERR_FILE for what could not be read. */

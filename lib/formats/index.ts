@@ -7,18 +7,26 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { invalidArgument } from '../check.js';
 import { EfficientNetError } from '../errors.js';
 import { invalidCheckpoint } from './bytes.js';
-import { openWholeFile, readWholeFile, toPath } from './file.js';
-import { looksLikeOnnx, onnxExternalFiles, readOnnx, type ExternalData } from './onnx.js';
-import { looksLikeHdf5 } from './hdf5.js';
-import { isKerasEntry, readKerasArchive, readKerasHdf5 } from './keras.js';
+import { openFile, wholeFile, toPath } from './file.js';
+import type { ExternalData } from './onnx.js';
 import { looksLikeSafetensors, readSafetensors, safetensorsDataStart } from './safetensors.js';
-import { assembleSafetensors, looksLikeSafetensorsIndex, readSafetensorsIndex } from './safetensors-index.js';
-import { firstZipName, looksLikeZip } from './zip.js';
-import { assembleTfjs, looksLikeJson, parseTfjsModel } from './tfjs.js';
-import { looksLikeTflite, readTflite } from './tflite.js';
 import type { Checkpoint, CheckpointFormat } from './tensor.js';
-import { readTorch } from './torch.js';
-import { looksLikeTorchStream, readTorchStream } from './torch-stream.js';
+
+/**
+ * The other readers, each loaded when it is asked: they are a third of all modules, which a process that
+ * opens a safetensors file would wait for. The paths are literals, so that bundlers can follow them.
+ */
+const readers = {
+  get onnx() { return require('./onnx.js') as typeof import('./onnx.js'); },
+  get hdf5() { return require('./hdf5.js') as typeof import('./hdf5.js'); },
+  get keras() { return require('./keras.js') as typeof import('./keras.js'); },
+  get shards() { return require('./safetensors-index.js') as typeof import('./safetensors-index.js'); },
+  get zip() { return require('./zip.js') as typeof import('./zip.js'); },
+  get tfjs() { return require('./tfjs.js') as typeof import('./tfjs.js'); },
+  get tflite() { return require('./tflite.js') as typeof import('./tflite.js'); },
+  get torch() { return require('./torch.js') as typeof import('./torch.js'); },
+  get torchStream() { return require('./torch-stream.js') as typeof import('./torch-stream.js'); },
+};
 
 /** Where the files are that an ONNX model names for tensors outside itself, by those names: paths or bytes. */
 export type ExternalFiles = ReadonlyMap<string, string | URL | Uint8Array>;
@@ -53,7 +61,7 @@ export async function openCheckpoint(source: string | URL, external: ExternalFil
   const path = toPath(source);
   return naming(path, async () => {
     let format: CheckpointFormat | undefined;
-    const file = await openWholeFile(path, Infinity, (start) => (format = detectFormat(start)));
+    const file = await openFile(path, Infinity, (start) => (format = detectFormat(start)));
     try {
       if (format === 'safetensors') {
         await file.upTo(safetensorsDataStart(file.bytes));
@@ -71,13 +79,13 @@ export async function openCheckpoint(source: string | URL, external: ExternalFil
 
 async function parseWhole(path: string, bytes: Uint8Array, external: ExternalFiles): Promise<Checkpoint> {
   if (detectFormat(bytes) !== 'tfjs-graph') return parseCheckpoint(bytes, await readExternal(bytes, external));
-  if (looksLikeSafetensorsIndex(bytes)) {
-    const index = readSafetensorsIndex(bytes);
-    return assembleSafetensors(index, await readShards(dirname(path), index.names, Infinity));
+  if (readers.shards.looksLikeSafetensorsIndex(bytes)) {
+    const index = readers.shards.readSafetensorsIndex(bytes);
+    return readers.shards.assembleSafetensors(index, await readShards(dirname(path), index.names, Infinity));
   }
-  const model = parseTfjsModel(bytes);
+  const model = readers.tfjs.parseTfjsModel(bytes);
   const shards = await readShards(dirname(path), model.groups.flatMap((group) => group.paths), model.weightBytes);
-  return assembleTfjs(model, shards);
+  return readers.tfjs.assembleTfjs(model, shards);
 }
 
 /** Errors of `work` begin with the file's path. */
@@ -97,13 +105,13 @@ export function parseCheckpoint(source: Uint8Array, external: ExternalData = new
     case 'safetensors':
       return readSafetensors(bytes);
     case 'torch':
-      return looksLikeZip(bytes) ? readTorch(bytes) : readTorchStream(bytes);
+      return readers.zip.looksLikeZip(bytes) ? readers.torch.readTorch(bytes) : readers.torchStream.readTorchStream(bytes);
     case 'onnx':
-      return readOnnx(bytes, external);
+      return readers.onnx.readOnnx(bytes, external);
     case 'tflite':
-      return readTflite(bytes);
+      return readers.tflite.readTflite(bytes);
     case 'keras':
-      return looksLikeZip(bytes) ? readKerasArchive(bytes) : readKerasHdf5(bytes);
+      return readers.zip.looksLikeZip(bytes) ? readers.keras.readKerasArchive(bytes) : readers.keras.readKerasHdf5(bytes);
     case 'tfjs-graph':
     case 'tfjs-layers':
       throw new EfficientNetError(
@@ -116,12 +124,14 @@ export function parseCheckpoint(source: Uint8Array, external: ExternalData = new
 /** Tells the format from the file's first bytes, or throws saying what they look like. */
 export function detectFormat(bytes: Uint8Array): CheckpointFormat {
   if (bytes.length === 0) throw invalidCheckpoint('The file is empty; expected a checkpoint');
-  if (looksLikeHdf5(bytes) || isKerasEntry(firstZipName(bytes))) return 'keras';
-  if (looksLikeZip(bytes) || looksLikeTorchStream(bytes)) return 'torch';
+  // First, as it needs no other reader: a zip archive begins with a P, the rest differ in what would be the header's length.
+  if (bytes[0] !== 0x50 && looksLikeSafetensors(bytes)) return 'safetensors';
+  if (readers.hdf5.looksLikeHdf5(bytes) || readers.keras.isKerasEntry(readers.zip.firstZipName(bytes))) return 'keras';
+  if (readers.zip.looksLikeZip(bytes) || readers.torchStream.looksLikeTorchStream(bytes)) return 'torch';
   if (looksLikeSafetensors(bytes)) return 'safetensors';
-  if (looksLikeJson(bytes)) return 'tfjs-graph';
-  if (looksLikeOnnx(bytes)) return 'onnx';
-  if (looksLikeTflite(bytes)) return 'tflite';
+  if (readers.tfjs.looksLikeJson(bytes)) return 'tfjs-graph';
+  if (readers.onnx.looksLikeOnnx(bytes)) return 'onnx';
+  if (readers.tflite.looksLikeTflite(bytes)) return 'tflite';
   const start = Buffer.from(bytes.subarray(0, 64)).toString('latin1');
   for (const [pattern, what] of foreign) {
     if (pattern.test(start)) throw new EfficientNetError('ERR_UNSUPPORTED', `The file is ${what}, which is not supported; expected ${kExpected}`);
@@ -156,17 +166,17 @@ async function readInside(folder: string, name: string, limit: number): Promise<
   if (link !== undefined && !allowed.includes(dirname(target))) {
     throw new EfficientNetError('ERR_FILE', 'Expected a file of the same folder but this is a link to another place');
   }
-  return readWholeFile(path, limit);
+  return wholeFile(path, limit);
 }
 
 /** The files that an ONNX model names, of those that the caller hands over. */
 async function readExternal(bytes: Uint8Array, external: ExternalFiles): Promise<ExternalData> {
   const files = new Map<string, Uint8Array>();
-  if (external.size === 0 || !looksLikeOnnx(bytes)) return files;
-  for (const name of onnxExternalFiles(bytes)) {
+  if (external.size === 0 || !readers.onnx.looksLikeOnnx(bytes)) return files;
+  for (const name of readers.onnx.onnxExternalFiles(bytes)) {
     const source = external.get(name);
     if (source === undefined) continue; // The reader says which tensor is missing then.
-    files.set(name, source instanceof Uint8Array ? source : await readWholeFile(toPath(source), Infinity));
+    files.set(name, source instanceof Uint8Array ? source : await wholeFile(toPath(source), Infinity));
   }
   return files;
 }
