@@ -102,6 +102,7 @@ export class Graph {
   readonly outputs: readonly string[];
   readonly #nodes: ReadonlyMap<string, GraphNode>;
   readonly #constants: ReadonlyMap<string, GraphConstant>;
+  readonly #origins = new Map<string, string>();
 
   constructor(parts: {
     readonly title: string;
@@ -123,14 +124,23 @@ export class Graph {
 
   /** The value's origin, past operations that change nothing: two names of one value give one name. */
   origin(name: string): string {
+    const known = this.#origins.get(name);
+    if (known !== undefined) return known;
+    // Each name once, or the graph is a cycle, which then has no origin to find.
+    const passed = new Set<string>();
     let cursor = name;
-    // At most one step per node, or the graph is a cycle, which then has no origin to find.
-    for (let steps = 0; steps <= this.#nodes.size; steps++) {
-      const operation = this.#nodes.get(cursor)?.operation;
-      if (operation?.kind !== 'identity') return cursor;
-      cursor = operation.input;
+    for (let next = this.#identity(cursor); next !== undefined && !passed.has(cursor); next = this.#identity(cursor)) {
+      passed.add(cursor);
+      cursor = this.#origins.get(next) ?? next;
     }
+    // Many values may share one long way, so it is gone once.
+    for (const one of passed) this.#origins.set(one, cursor);
     return cursor;
+  }
+
+  #identity(name: string): string | undefined {
+    const operation = this.#nodes.get(name)?.operation;
+    return operation?.kind === 'identity' ? operation.input : undefined;
   }
 
   /** The operation that makes a value, past those that change nothing; undefined for constants and for nothing at all. */

@@ -15,12 +15,26 @@ interface Small {
 const kMaxNumbers = 64;
 /** Of one evaluation; PyTorch's own paddings take about 70. */
 const kMaxNodes = 2000;
+/** Of all evaluations of a file: L2's 88 paddings at four sizes take 25,000. */
+const kMaxInFile = 50_000;
 const kMaxDepth = 200;
 
-export interface Makers {
+/** How the values of one file are made. */
+export class Makers {
   /** The node that makes a value. */
   readonly node: (name: string) => OnnxNode | undefined;
   readonly constant: (name: string) => GraphConstant | undefined;
+  #left = kMaxInFile;
+
+  constructor(node: (name: string) => OnnxNode | undefined, constant: (name: string) => GraphConstant | undefined) {
+    this.node = node;
+    this.constant = constant;
+  }
+
+  /** Counts an evaluated value; false where the file has had its share. */
+  count(): boolean {
+    return --this.#left >= 0;
+  }
 }
 
 /**
@@ -43,7 +57,7 @@ class Evaluator {
 
   value(name: string, depth: number): Small | undefined {
     if (this.#known.has(name)) return this.#known.get(name);
-    if (depth > kMaxDepth || this.#known.size > kMaxNodes) return undefined;
+    if (depth > kMaxDepth || this.#known.size > kMaxNodes || !this.#makers.count()) return undefined;
     // A value that depends on itself has none.
     this.#known.set(name, undefined);
     const found = this.#compute(name, depth);

@@ -5,7 +5,7 @@
 import { quote } from './bytes.js';
 import { EfficientNetError } from '../errors.js';
 import { constantNumbers, Graph, type FixedPads, type GraphConstant, type GraphNode, type Operation, type Pads, type PadSample } from './graph.js';
-import { smallNumbers, type Makers } from './onnx-arithmetic.js';
+import { Makers, smallNumbers } from './onnx-arithmetic.js';
 import type { OnnxFile, OnnxNode } from './onnx-model.js';
 
 /** Throws ERR_UNSUPPORTED for values that two nodes make; what the network cannot use is found by the matcher. */
@@ -25,7 +25,7 @@ export function onnxGraph(file: OnnxFile): Graph {
     if (constants.has(name)) throw twice(node, name);
     constants.set(name, constant);
   }
-  const translator = new Translator(file.opset, constants, { node: (name) => makers.get(name), constant: (name) => constants.get(name) });
+  const translator = new Translator(file.opset, constants, new Makers((name) => makers.get(name), (name) => constants.get(name)));
   for (const node of file.nodes) {
     const operation = node.domain === '' ? translator.translate(node) : unknown(node, `of the domain ${quote(node.domain)}`);
     node.outputs.forEach((name, i) => {
