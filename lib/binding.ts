@@ -77,6 +77,8 @@ export interface NativeSession {
     recipe: Recipe,
     wanted: Wanted,
     id: number,
+    /** Another image of the same list follows soon: threads then take whole images, and wait for it. */
+    more?: boolean,
   ): Promise<NativeTimings>;
   runPixelsSync(
     data: Uint8Array,

@@ -336,6 +336,7 @@ export class EfficientNet {
     output: Float32Array,
     wanted: Wanted,
     signal: AbortSignal | undefined,
+    more?: () => boolean,
   ): Promise<NativeTimings & { readonly decode: number }> {
     signal?.throwIfAborted();
     this.#open();
@@ -344,7 +345,7 @@ export class EfficientNet {
     const decoded = rawPixels(image) ?? (await decodeImage(image, { signal }));
     const decode = performance.now() - started;
     const times = await this.#start(signal, (session, id) =>
-      session.runPixels(decoded.data, output, decoded, this.#facts.recipe, wanted, id),
+      session.runPixels(decoded.data, output, decoded, this.#facts.recipe, wanted, id, more?.() ?? false),
     );
     return { ...times, decode };
   }
@@ -353,9 +354,9 @@ export class EfficientNet {
     return this.#sync((session) => session.runPixelsSync(decoded.data, output, decoded, this.#facts.recipe, wanted));
   }
 
-  async #classifyOne(image: ImageSource, top: number, signal: AbortSignal | undefined): Promise<Classification> {
+  async #classifyOne(image: ImageSource, top: number, signal: AbortSignal | undefined, more?: () => boolean): Promise<Classification> {
     const logits = new Float32Array(this.#facts.classes);
-    const { decode, prepare, infer } = await this.#pixels(image, logits, 'logits', signal);
+    const { decode, prepare, infer } = await this.#pixels(image, logits, 'logits', signal, more);
     return { predictions: bestOf(logits, top, this.#labels), milliseconds: { decode, prepare, infer } };
   }
 
@@ -366,10 +367,12 @@ export class EfficientNet {
     const images = [...given]; // the caller may go on changing the list, and what is in it
     const results: Classification[] = new Array<Classification>(images.length);
     let next = 0;
+    let decoded = 0;
+    const more = (): boolean => ++decoded < images.length;
     const lane = async (): Promise<void> => {
       for (let at = next++; at < images.length; at = next++) {
         try {
-          results[at] = await this.#classifyOne(images[at] as ImageSource, top, signal);
+          results[at] = await this.#classifyOne(images[at] as ImageSource, top, signal, more);
         } catch (error) {
           next = images.length;
           throw error instanceof EfficientNetError

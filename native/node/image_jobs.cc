@@ -73,7 +73,10 @@ class image_job : public job {
 class tensor_job final : public image_job {
  public:
   tensor_job(std::shared_ptr<runner> r, const tensor_call& call, const tensor_batch& batch, Napi::Value output)
-      : image_job(r, call.wanted_floats(batch, *r), output), input_(call.input.data, call.input.data + call.input.size), batch_(batch), what_(call.shape.what) {
+      : image_job(r, call.wanted_floats(batch, *r), output),
+        input_(call.input.data, call.input.data + call.input.size),
+        batch_(batch),
+        what_(call.shape.what) {
     batch_.data = input_.data();
   }
   status execute(const std::atomic<bool>& stop) override { return runner_->run(batch_, what_, result(), runner::caller::job, &stop); }
@@ -94,13 +97,18 @@ class tensor_job final : public image_job {
 
 class pixels_job final : public image_job {
  public:
-  pixels_job(std::shared_ptr<runner> r, const pixel_call& call, Napi::Value output)
-      : image_job(r, call.wanted_floats(*r), output), bytes_(call.bytes.data, call.bytes.data + bytes_needed(call.from.image)), from_(call.from), what_(call.what) {
+  pixels_job(std::shared_ptr<runner> r, const pixel_call& call, Napi::Value output, bool more)
+      : image_job(r, call.wanted_floats(*r), output),
+        bytes_(call.bytes.data, call.bytes.data + bytes_needed(call.from.image)),
+        from_(call.from),
+        what_(call.what),
+        more_(more) {
     from_.image.data = bytes_.data();
   }
   status execute(const std::atomic<bool>& stop) override { return runner_->run(task(), runner::caller::job, &stop); }
   std::shared_ptr<runner> side_by_side() const override { return runner_; }
   status execute_at(runner::desk& at, const std::atomic<bool>& stop) override { return at.run(task(), &stop); }
+  bool more_to_come() const override { return more_; }
 
  private:
   image_task task() { return {from_, what_, result(), &times_}; }
@@ -109,6 +117,7 @@ class pixels_job final : public image_job {
   const std::vector<uint8_t> bytes_;
   photo from_;
   const wanted what_;
+  const bool more_;
   timings times_;
 };
 
@@ -160,8 +169,8 @@ std::unique_ptr<job> make_job(std::shared_ptr<runner> r, const tensor_call& call
   return std::make_unique<tensor_job>(std::move(r), call, batch, output);
 }
 
-std::unique_ptr<job> make_job(std::shared_ptr<runner> r, const pixel_call& call, Napi::Value output) {
-  return std::make_unique<pixels_job>(std::move(r), call, output);
+std::unique_ptr<job> make_job(std::shared_ptr<runner> r, const pixel_call& call, Napi::Value output, bool more) {
+  return std::make_unique<pixels_job>(std::move(r), call, output, more);
 }
 
 Napi::Value timings_object(Napi::Env env, const timings& times) {

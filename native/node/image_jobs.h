@@ -35,9 +35,9 @@ struct pixel_call {
   size_t wanted_floats(const runner& r) const { return r.size_of(what, from.how.height, from.how.width); }
 };
 
-// Copies the input now; `output` is the JavaScript array.
+// Copies the input now; `output` is the JavaScript array. `more`: another image follows soon.
 std::unique_ptr<job> make_job(std::shared_ptr<runner> r, const tensor_call& call, const tensor_batch& batch, Napi::Value output);
-std::unique_ptr<job> make_job(std::shared_ptr<runner> r, const pixel_call& call, Napi::Value output);
+std::unique_ptr<job> make_job(std::shared_ptr<runner> r, const pixel_call& call, Napi::Value output, bool more);
 
 Napi::Value timings_object(Napi::Env env, const timings& times);
 

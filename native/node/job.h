@@ -35,6 +35,8 @@ class job {
   // a desk of its own. Null for all others.
   virtual std::shared_ptr<runner> side_by_side() const { return nullptr; }
   virtual status execute_at(runner::desk&, const std::atomic<bool>& stop) { return execute(stop); }
+  // Whether another is about to be added, as while a list is being decoded.
+  virtual bool more_to_come() const { return false; }
   // On the JavaScript thread, after execute succeeded: stores results and sets the promise's value.
   virtual status finish(napi_env env, napi_value* value) = 0;
 };
@@ -116,6 +118,7 @@ class job_queue final : private runner::counter {
   using entries = std::list<std::unique_ptr<entry>>;
   entries waiting_, running_, finished_;
   entry* leader_ = nullptr;  // running, but not yet executed: the first of those that run side by side
+  bool more_to_come_ = false;  // as the job that was added last says
   bool stopping_ = false;
   bool ended_ = false;
 };

@@ -190,10 +190,11 @@ status runner::desk::run(const image_task& task, const std::atomic<bool>* stop) 
 
 void runner::serve(counter& images) {
   const turn mine(this, caller::job);
+  std::atomic<bool> none_left{false};
   executor_->run_lanes([&](executor::lane& l) {
     desk at(this, &l);
-    while (!sync_waiting_.load(kRelaxed) && images.serve_one(at)) {
-    }
+    while (!none_left.load(kRelaxed) && !sync_waiting_.load(kRelaxed))
+      if (!images.serve_one(at)) none_left.store(true, kRelaxed);
   });
   activation_bytes_.store(executor_->activation_bytes(), kRelaxed);
 }

@@ -98,7 +98,8 @@ class runner {
    protected:
     ~counter() = default;
   };
-  // Every thread takes images from `images` until it has none, or a synchronous call waits.
+  // Every thread takes images from `images` until one of them finds none, or a synchronous call waits: what
+  // comes later is for all threads again, not for those alone that happen to be still at work.
   void serve(counter& images);
   // Whether so many images run faster side by side than one after the other on all threads.
   bool worth_lanes(int images) const { return info_.threads > 1 && images > 1 && 4 * images >= 3 * info_.threads; }

@@ -120,10 +120,11 @@ Napi::Value session::run_pixels(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
     const uint32_t id = id_of(info[5]);
+    const bool more = info[6].ToBoolean();
     const pixel_call call(info);
     const auto r = opened(env);
     call.check(env, *r);
-    return enqueue(env, id, make_job(r, call, info[1]));
+    return enqueue(env, id, make_job(r, call, info[1], more));
   });
 }
 

@@ -38,8 +38,8 @@ class session final : public Napi::ObjectWrap<session>, private job_queue::owner
   // profile(input, output, shape): runSync, and how long each step of the last image took, in order, as
   // [{ name, milliseconds }]. The first step begins when the input is in place.
   Napi::Value profile(const Napi::CallbackInfo& info);
-  // runPixels(data, output, image, recipe, wanted, id): promise of { prepare, infer } in milliseconds;
-  // runPixelsSync(data, output, image, recipe, wanted): the same at once.
+  // runPixels(data, output, image, recipe, wanted, id, more): promise of { prepare, infer } in milliseconds;
+  // `more` says that another image follows soon. runPixelsSync(data, output, image, recipe, wanted): the same at once.
   Napi::Value run_pixels(const Napi::CallbackInfo& info);
   Napi::Value run_pixels_sync(const Napi::CallbackInfo& info);
   // featureMaps(height, width): [{ stride, channels, height, width }], what output "features" holds of an

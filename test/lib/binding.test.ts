@@ -208,6 +208,23 @@ describe('a session', () => {
     runSync(session, input).forEach((value, i) => assert.ok(Math.abs(value - (logits[i] ?? NaN)) < 1e-4));
   });
 
+  it('does not wait long for an image that was announced and never comes', async () => {
+    const two = await open({ threads: 2 });
+    const data = new Uint8Array(50 * 120).fill(100);
+    const [expected, out, other] = [new Float32Array(10), new Float32Array(10), new Float32Array(10)];
+    session.runPixelsSync(data, expected, image, recipe, 'logits');
+    await two.runPixels(data, out, image, recipe, 'logits', 1, true);
+    two.runPixelsSync(data, other, image, recipe, 'logits');
+    assert.deepEqual([out, other], [expected, expected]);
+    const pending = Promise.all([2, 3, 4].map((id) => two.runPixels(data, out, image, recipe, 'logits', id, true)));
+    await pending;
+    assert.deepEqual(out, expected);
+    const left = Promise.allSettled([two.runPixels(data, out, image, recipe, 'logits', 5, true)]);
+    await two.close();
+    const [result] = await left;
+    assert.ok(result?.status === 'fulfilled' || result?.reason.code === 'ERR_CLOSED');
+  });
+
   it('names the place of a NaN or an infinity, in either layout, and stays usable', async () => {
     const expected = runSync(session, input);
     const bad = new Float32Array(2 * numbers);
@@ -270,6 +287,7 @@ describe('hostile arguments', () => {
     ['runSync', session, [floats, out, shape]],
     ['runPixels', session, [bytes, out, image, recipe, 'logits', 1]],
     ['runPixelsSync', session, [bytes, out, image, recipe, 'logits']],
+    ['featureMaps', session, [32, 33]],
     ['createSession', addon(), [network, weights, options]],
     ['prepareImage', addon(), [bytes, image, recipe]],
   ];
@@ -306,7 +324,7 @@ describe('hostile arguments', () => {
       }
       await outcome(call, []);
     }
-    assert.equal(tried, 24 * strange.length);
+    assert.equal(tried, 26 * strange.length);
   });
 
   it('in every field of shapes, images, recipes and options are errors', async () => {
