@@ -33,7 +33,7 @@ constexpr auto kSpin = std::chrono::microseconds(60);
 // that the whole process stood still.
 constexpr auto kStall = std::chrono::microseconds(200);
 constexpr auto kStoppedProcess = std::chrono::milliseconds(100);
-constexpr auto kAloneAtFirst = std::chrono::milliseconds(5), kAloneAtMost = std::chrono::milliseconds(320);
+constexpr auto kAloneAtFirst = std::chrono::milliseconds(5), kAloneAtMost = std::chrono::milliseconds(1000);
 // A busy process takes the core again within one of the scheduler's time slices.
 constexpr auto kSoon = std::chrono::milliseconds(20);
 constexpr int kSoonLoops = 400;

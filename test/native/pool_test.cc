@@ -137,7 +137,7 @@ void test_stall(tester& t) {
   }
   c.check(alone, "the worker was used right after it had stalled");
   test_together(t, *pool, 2);
-  std::this_thread::sleep_for(std::chrono::milliseconds(400));
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));
   c.check(helped(), "the worker was never tried again");
 }
 
