@@ -10,9 +10,17 @@ import { kerasModel, type KerasConfig } from './keras-config.js';
 import { variableName, type KerasLayer } from './keras-layers.js';
 import type { Checkpoint, Tensor } from './tensor.js';
 
-/** Reads model_config; throws ERR_INVALID_CHECKPOINT for what is no model. */
+/** Whether modelTopology is of layers and no graph, whatever the format says, which older files lack. */
+export function isLayers(topology: JsonObject): boolean {
+  return 'model_config' in topology || 'class_name' in topology;
+}
+
+/**
+ * Reads model_config, which the converter writes, or the model itself, as a model saved in JavaScript is.
+ * Throws ERR_INVALID_CHECKPOINT for what is no model.
+ */
 export function parseLayers(topology: JsonObject): KerasConfig {
-  return kerasModel(asObject(topology['model_config'], 'model_config'));
+  return kerasModel('class_name' in topology ? topology : asObject(topology['model_config'], 'model_config'));
 }
 
 /** Weights are LAYER/VARIABLE; of a model inside the model the layers stand in its place. */

@@ -9,7 +9,7 @@ import type { KerasConfig } from './keras-config.js';
 import type { Checkpoint } from './tensor.js';
 import type { TensorflowNode } from './tensorflow-graph.js';
 import { graphModel, parseNodes } from './tfjs-graph.js';
-import { layersModel, parseLayers } from './tfjs-layers.js';
+import { isLayers, layersModel, parseLayers } from './tfjs-layers.js';
 import { manifestBytes, parseManifest, readWeights, type WeightGroup } from './tfjs-weights.js';
 
 /** B7's has under 1 MB. */
@@ -42,9 +42,9 @@ export function parseTfjsModel(bytes: Uint8Array): TfjsModel {
     if (typeof value === 'string') metadata.set(key, value);
   }
   const topology = asObject(model['modelTopology'], 'modelTopology');
-  const isLayers = model['format'] === 'layers-model' || 'model_config' in topology;
+  const ofLayers = model['format'] === 'layers-model' || isLayers(topology);
   return {
-    topology: isLayers ? { kind: 'layers', config: parseLayers(topology) } : { kind: 'graph', nodes: parseNodes(topology) },
+    topology: ofLayers ? { kind: 'layers', config: parseLayers(topology) } : { kind: 'graph', nodes: parseNodes(topology) },
     groups,
     weightBytes: manifestBytes(groups),
     metadata,

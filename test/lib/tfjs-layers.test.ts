@@ -41,9 +41,11 @@ describe('tfjs: layers models', () => {
     assert.deepEqual([recipe, batchNormEpsilon], [{ height: 32, width: 48, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }, 1e-3]);
   });
 
-  it('also without the format, as older converters wrote them, and with a model inside the model', () => {
+  it('also without the format, as older converters wrote them, as JavaScript saves them, and with a model inside the model', () => {
     const expected = [...read().tensors.keys()];
     assert.deepEqual([...read((m) => delete m.format).tensors.keys()], expected);
+    const saved = (m: LayersModel): void => void (m.modelTopology = { ...m.modelTopology.model_config, keras_version: 'tfjs-layers 4.22.0', backend: 'tensor_flow.js' } as never);
+    assert.deepEqual([...read(saved).tensors.keys()], expected);
     assert.deepEqual([...read((m) => weightsOf(m).forEach((weight) => (weight.name = `efficientnetb0/${weight.name}`))).tensors.keys()], expected);
   });
 
