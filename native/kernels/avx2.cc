@@ -16,7 +16,7 @@
 namespace effnet {
 namespace {
 
-using tiles = gemm_tiles<6, 2, false>;
+using tiles = gemm_tiles<6, 2, false, 2>;
 using dense_tiles = conv_tiles<false, 14, 6, 4>;
 using stem_tiles = conv_tiles<tiles::kHalves, 14, 6, 4>;
 constexpr int kSegment = 7;
@@ -32,7 +32,7 @@ extern constexpr kernel_table kAvx2 = {
     tiles::kHalves,
     kGemvVectors,
     dense_tiles::kVectors,
-    {"gemm_f32_6x16_avx2", gemm<tiles, f32v::kLanes>},
+    {"gemm_f32_6x16_avx2", gemm<tiles>},
     {"stem_f32_k3s2_avx2", conv<stem_tiles, 2, 3>},
     {"depthwise_f32_k3s1_avx2", depthwise<3, 1, kSegment>},
     {"depthwise_f32_k3s2_avx2", depthwise<3, 2, kSegment>},

@@ -16,7 +16,7 @@
 namespace effnet {
 namespace {
 
-using tiles = gemm_tiles<14, 2, true>;
+using tiles = gemm_tiles<14, 2, true, 1>;
 using dense_tiles = conv_tiles<false, 14, 14, 9>;
 using stem_tiles = conv_tiles<tiles::kHalves, 14, 14, 9>;
 constexpr int kSegment = 14;
@@ -32,7 +32,7 @@ extern constexpr kernel_table kAvx512 = {
     tiles::kHalves,
     kGemvVectors,
     dense_tiles::kVectors,
-    {"gemm_f32_14x32_avx512", gemm<tiles, f32v::kLanes>},
+    {"gemm_f32_14x32_avx512", gemm<tiles>},
     {"stem_f32_k3s2_avx512", conv<stem_tiles, 2, 3>},
     {"depthwise_f32_k3s1_avx512", depthwise<3, 1, kSegment>},
     {"depthwise_f32_k3s2_avx512", depthwise<3, 2, kSegment>},

@@ -139,14 +139,13 @@ struct conv_tile_table {
 
 // What follows the sums, in place: activation and residual of a panel's part of row y.
 EFFNET_NOINLINE void finish_row(const conv_args& c, int vector, int width, int y) {
-  constexpr int L = f32v::kLanes;
+  const int count = c.out_width * f32v::kLanes;
   for (int j = vector; j < vector + width; ++j) {
     float* dst = c.dst + j * c.dst_plane + y * c.dst_row;
-    activate_memory(c.act, dst, c.out_width * L);
-    if (c.residual == nullptr) continue;
-    const float* residual = c.residual + j * c.residual_plane + y * c.residual_row;
-    for (int i = 0; i < c.out_width * L; i += L)
-      fma(f32v::set(c.residual_scale), f32v::load(residual + i), f32v::load(dst + i)).store(dst + i);
+    if (c.residual == nullptr)
+      activate_run(c.act, dst, count);
+    else
+      activate_add(c.act, dst, count, c.residual_scale, c.residual + j * c.residual_plane + y * c.residual_row);
   }
 }
 

@@ -34,20 +34,15 @@ EFFNET_INLINE void accumulate_row(const float* src, const float* weights, f32v (
   });
 }
 
-// W outputs, and their sum added to `sum`.
+// The sums of W outputs.
 template <int K, int S, int W>
-void depthwise_segment(const depthwise_args& d, const float* src, const float* weights, const float* bias, float* dst,
-                       f32v& sum) {
+void depthwise_segment(const depthwise_args& d, const float* src, const float* weights, const float* bias, float* dst) {
   constexpr int L = f32v::kLanes;
   f32v acc[W];
   const f32v b = f32v::load(bias);
   unroll<W>([&](auto i) EFFNET_LAMBDA { acc[i] = b; });
   for (int ky = 0; ky < K; ++ky) accumulate_row<K, S, W>(src + ky * d.src_row, weights + ky * K * L, acc);
-  activate_registers<W>(d.act, [&](auto i) EFFNET_LAMBDA -> f32v& { return acc[i]; });
   unroll<W>([&](auto i) EFFNET_LAMBDA { acc[i].store(dst + i * L); });
-  f32v s = acc[0];
-  unroll<W - 1>([&](auto i) EFFNET_LAMBDA { s = s + acc[i + 1]; });
-  sum = sum + s;
 }
 
 // One row of input for two rows of output: upper row weights for acc[0], one row earlier for acc[1].
@@ -71,11 +66,10 @@ EFFNET_INLINE void accumulate_row_of_two(const float* src, const float* weights,
   });
 }
 
-// Two whole rows of W outputs, stride 1, and their sums. The terms of each output come in the same order
-// as in depthwise_segment.
+// The sums of two whole rows of W outputs, stride 1. The terms of each output come in the same order as in
+// depthwise_segment.
 template <int K, int W>
-void depthwise_pair(const depthwise_args& d, const float* src, const float* weights, const float* bias, float* dst,
-                    f32v (&sums)[2]) {
+void depthwise_pair(const depthwise_args& d, const float* src, const float* weights, const float* bias, float* dst) {
   constexpr int L = f32v::kLanes;
   f32v acc[2][W];
   const f32v b = f32v::load(bias);
@@ -83,22 +77,16 @@ void depthwise_pair(const depthwise_args& d, const float* src, const float* weig
   accumulate_row<K, 1, W>(src, weights, acc[0]);
   for (int ky = 1; ky < K; ++ky) accumulate_row_of_two<K, W>(src + ky * d.src_row, weights + ky * K * L, acc);
   accumulate_row<K, 1, W>(src + K * d.src_row, weights + (K - 1) * K * L, acc[1]);
-  activate_registers<2 * W>(d.act, [&](auto i) EFFNET_LAMBDA -> f32v& { return acc[i / W][i % W]; });
-  unroll<2>([&](auto row) EFFNET_LAMBDA {
-    unroll<W>([&](auto i) EFFNET_LAMBDA { acc[row][i].store(dst + row * d.dst_row + i * L); });
-    f32v s = acc[row][0];
-    unroll<W - 1>([&](auto i) EFFNET_LAMBDA { s = s + acc[row][i + 1]; });
-    sums[row] = f32v::zero() + s;
-  });
+  unroll<2 * W>([&](auto i) EFFNET_LAMBDA { acc[i / W][i % W].store(dst + (i / W) * d.dst_row + (i % W) * L); });
 }
 
-using depthwise_pair_fn = void (*)(const depthwise_args&, const float*, const float*, const float*, float*, f32v (&)[2]);
+using depthwise_fn_of_size = void (*)(const depthwise_args&, const float* src, const float* weights, const float* bias, float* dst);
 
 // Widths up to Widest / 2, where the registers hold two rows of them and the weights of two kernel rows.
 template <int K, int S, int Widest>
 struct depthwise_pair_table {
   static constexpr int kWidest = S == 1 && 2 * (Widest / 2) + 2 * K + 3 <= f32v::kRegisters ? Widest / 2 : 0;
-  depthwise_pair_fn at[kWidest + 1];
+  depthwise_fn_of_size at[kWidest + 1];
   constexpr depthwise_pair_table() : at() {
     if constexpr (kWidest > 0) fill<1>();
   }
@@ -109,11 +97,9 @@ struct depthwise_pair_table {
   }
 };
 
-using depthwise_segment_fn = void (*)(const depthwise_args&, const float*, const float*, const float*, float*, f32v&);
-
 template <int K, int S, int Widest>
 struct depthwise_segment_table {
-  depthwise_segment_fn at[Widest];
+  depthwise_fn_of_size at[Widest];
   constexpr depthwise_segment_table() : at() { fill<1>(); }
   template <int W>
   constexpr void fill() {
@@ -121,6 +107,14 @@ struct depthwise_segment_table {
     if constexpr (W < Widest) fill<W + 1>();
   }
 };
+
+// What follows the sums of row y, in place: the activation, and the sum of the results.
+EFFNET_INLINE void finish_depthwise_row(const depthwise_args& d, int block, int y) {
+  constexpr int L = f32v::kLanes;
+  float* dst = d.dst + block * d.dst_plane + y * d.dst_row;
+  if (d.sums == nullptr) return activate_run(d.act, dst, d.out_width * L);
+  activate_sum(d.act, dst, d.out_width * L).store(d.sums + (ptrdiff_t(block) * d.out_height + y) * L);
+}
 
 template <int K, int S, int Widest>
 void depthwise(const depthwise_args& d) {
@@ -136,23 +130,21 @@ void depthwise(const depthwise_args& d) {
     const float* bias = d.bias + ptrdiff_t(block) * L;
     int y = d.row_begin;
     for (; narrow && y + 2 <= d.row_end; y += 2) {
-      f32v sums[2];
       pairs.at[d.out_width](d, d.src + block * d.src_plane + ptrdiff_t(y) * d.src_row, weights, bias,
-                            d.dst + block * d.dst_plane + y * d.dst_row, sums);
-      float* to = d.sums + (ptrdiff_t(block) * d.out_height + y) * L;
-      if (d.sums != nullptr) unroll<2>([&](auto row) EFFNET_LAMBDA { sums[row].store(to + row * L); });
+                            d.dst + block * d.dst_plane + y * d.dst_row);
+      finish_depthwise_row(d, block, y);
+      finish_depthwise_row(d, block, y + 1);
     }
     for (; y < d.row_end; ++y) {
       const float* src = d.src + block * d.src_plane + ptrdiff_t(y) * S * d.src_row;
       float* dst = d.dst + block * d.dst_plane + y * d.dst_row;
-      f32v sum = f32v::zero();
       for (int i = 0; i < count; ++i) {
         const int width = low + (i < wider);
-        segments.at[width - 1](d, src, weights, bias, dst, sum);
+        segments.at[width - 1](d, src, weights, bias, dst);
         src += width * S * L;
         dst += width * L;
       }
-      if (d.sums != nullptr) sum.store(d.sums + (ptrdiff_t(block) * d.out_height + y) * L);
+      finish_depthwise_row(d, block, y);
     }
   }
 }

@@ -43,12 +43,6 @@ struct depthwise_any_table {
   }
 };
 
-EFFNET_NOINLINE f32v sum_row(const float* row, int width) {
-  f32v sum = f32v::zero();
-  for (int x = 0; x < width; ++x) sum = sum + f32v::load(row + ptrdiff_t(x) * f32v::kLanes);
-  return sum;
-}
-
 template <int S>
 void depthwise_any(const depthwise_args& d) {
   constexpr int L = f32v::kLanes;
@@ -65,8 +59,7 @@ void depthwise_any(const depthwise_args& d) {
         segments.at[width - 1](d, src + ptrdiff_t(x) * S * L, weights, bias, dst + ptrdiff_t(x) * L);
         x += width;
       }
-      activate_memory(d.act, dst, d.out_width * L);
-      if (d.sums != nullptr) sum_row(dst, d.out_width).store(d.sums + (ptrdiff_t(block) * d.out_height + y) * L);
+      finish_depthwise_row(d, block, y);
     }
   }
 }

@@ -8,11 +8,12 @@
 //            k ->                panel [k][NV * L]              tile
 //   pixel 0  a0 a1 a2 ...        w00 .. w0(NVL)                acc[0][0] .. acc[0][NV-1]
 //   pixel 1  b0 b1 b2 ...    x   w10 .. w1(NVL)      ->        acc[1][0] ..
-//   ...      (MR rows, PS floats apart)
+//   ...      (MR rows, L floats apart)
 //
-// MR and NV are compile-time, so is the distance PS between pixels: with it at run time clang 19
-// keeps row pointers on the stack. m pixels are cut into div_up(m, rows) tiles whose heights differ
-// by at most one, so that no tile is left with a few rows.
+// MR and NV are compile-time, so is the distance between pixels: with it at run time clang 19 keeps row
+// pointers on the stack. m pixels are cut into div_up(m, rows) tiles whose heights differ
+// by at most one, so that no tile is left with a few rows. Tiles leave plain sums; activation, residual and
+// pooling follow on some tens of pixels while these are in the first-level cache, in code that exists once.
 #pragma once
 
 #include "kernels/kernels.h"
@@ -23,9 +24,10 @@ namespace {
 
 // Tiles of one kernel: Rows x Vectors at most; the accumulators, a row of weights and one broadcast
 // must fit the registers.
-template <int Rows, int Vectors, bool Halves>
+template <int Rows, int Vectors, bool Halves, int Steps>
 struct gemm_tiles {
   static constexpr int kRows = Rows, kVectors = Vectors;
+  static constexpr int kSteps = Steps;     // of k, written out in the inner loop
   static constexpr bool kHalves = Halves;  // tiles that end in half a vector
   static_assert(Rows * Vectors + Vectors + 1 <= f32v::kRegisters, "accumulators would spill");
 };
@@ -47,41 +49,70 @@ struct accumulators {
   f32v h[Half ? (MR + 1) / 2 : 1];
 };
 
-template <int MR, int NV, bool Half, int PS>
+// One step of k: a row of weights, and at a + i * L the input of pixel i.
+template <int MR, int NV, bool Half>
+EFFNET_INLINE void multiply_step(const float* a, const float* weights, accumulators<MR, NV, Half>& acc) {
+  constexpr int L = f32v::kLanes, kPairs = Half ? (MR + 1) / 2 : 0;
+  f32v w[NV];
+  unroll<NV>([&](auto j) EFFNET_LAMBDA { w[j] = f32v::load(weights + j * L); });
+  if constexpr (!Half) {
+    unroll<MR>([&](auto i) EFFNET_LAMBDA {
+      const f32v x = f32v::set(a[i * L]);
+      unroll<NV>([&](auto j) EFFNET_LAMBDA { acc.v[i][j] = fma(x, w[j], acc.v[i][j]); });
+    });
+  } else {
+    const f32v last = f32v::load(weights + NV * L);
+    unroll<kPairs>([&](auto p) EFFNET_LAMBDA {
+      constexpr int even = 2 * decltype(p){}, odd = even + 1 < MR ? even + 1 : even;
+      const f32v x = f32v::set(a[even * L]);
+      f32v y = x;
+      unroll<NV>([&](auto j) EFFNET_LAMBDA { acc.v[even][j] = fma(x, w[j], acc.v[even][j]); });
+      if constexpr (odd != even) {
+        y = f32v::set(a[odd * L]);
+        unroll<NV>([&](auto j) EFFNET_LAMBDA { acc.v[odd][j] = fma(y, w[j], acc.v[odd][j]); });
+      }
+      acc.h[p] = fma(halves(x, y), last, acc.h[p]);
+    });
+  }
+}
+
+template <int MR, int NV, bool Half, int Steps>
 EFFNET_INLINE void multiply(const gemm_args& g, const float* src, const float* weights, const float* ahead,
                             accumulators<MR, NV, Half>& acc) {
-  constexpr int L = f32v::kLanes, kPairs = Half ? (MR + 1) / 2 : 0;
+  constexpr int kRow = (NV + Half) * f32v::kLanes;
   for (int s = 0; s < g.segments; ++s) {
     const float* a = src + s * g.segment_stride;
     const int length = s + 1 == g.segments ? g.last_segment_length : g.segment_length;
-    for (int k = 0; k < length; ++k) {
-      f32v w[NV];
-      unroll<NV>([&](auto j) EFFNET_LAMBDA { w[j] = f32v::load(weights + j * L); });
-      prefetch(ahead);
-      if constexpr (!Half) {
-        unroll<MR>([&](auto i) EFFNET_LAMBDA {
-          const f32v x = f32v::set(a[i * PS]);
-          unroll<NV>([&](auto j) EFFNET_LAMBDA { acc.v[i][j] = fma(x, w[j], acc.v[i][j]); });
-        });
-      } else {
-        const f32v last = f32v::load(weights + NV * L);
-        unroll<kPairs>([&](auto p) EFFNET_LAMBDA {
-          constexpr int even = 2 * decltype(p){}, odd = even + 1 < MR ? even + 1 : even;
-          const f32v x = f32v::set(a[even * PS]);
-          f32v y = x;
-          unroll<NV>([&](auto j) EFFNET_LAMBDA { acc.v[even][j] = fma(x, w[j], acc.v[even][j]); });
-          if constexpr (odd != even) {
-            y = f32v::set(a[odd * PS]);
-            unroll<NV>([&](auto j) EFFNET_LAMBDA { acc.v[odd][j] = fma(y, w[j], acc.v[odd][j]); });
-          }
-          acc.h[p] = fma(halves(x, y), last, acc.h[p]);
-        });
+    int k = 0;
+    for (; k + Steps <= length; k += Steps) {
+      unroll<Steps>([&](auto step) EFFNET_LAMBDA {
+        prefetch(ahead + step * kLine);
+        multiply_step<MR, NV, Half>(a + step, weights + step * kRow, acc);
+      });
+      a += Steps;
+      weights += Steps * kRow;
+      ahead += Steps * kLine;
+    }
+    if constexpr (Steps > 1) {
+      for (; k < length; ++k) {
+        prefetch(ahead);
+        multiply_step<MR, NV, Half>(a++, weights, acc);
+        weights += kRow;
+        ahead += kLine;
       }
-      weights += (NV + Half) * L;
-      ahead += kLine;
-      ++a;
     }
   }
+}
+
+// Where a tile leaves its sums: pixel i of vector j at at + j * plane + offset(rows, i).
+struct gemm_target {
+  float* at;
+  ptrdiff_t plane;
+  pixel_rows rows;
+};
+
+EFFNET_INLINE ptrdiff_t pixel_offset(const pixel_rows& rows, int pixel) {
+  return ptrdiff_t(pixel) * f32v::kLanes + (rows.gap == 0 ? 0 : pixel / rows.width * rows.gap);
 }
 
 // Offsets of MR consecutive pixels, the first being number `pixel`.
@@ -89,7 +120,7 @@ template <int MR>
 EFFNET_INLINE void pixel_offsets(const pixel_rows& rows, int pixel, ptrdiff_t (&offset)[MR]) {
   constexpr int L = f32v::kLanes;
   int column = pixel % rows.width;
-  ptrdiff_t at = ptrdiff_t(pixel) * L + pixel / rows.width * rows.gap;
+  ptrdiff_t at = pixel_offset(rows, pixel);
   for (int i = 0; i < MR; ++i) {
     offset[i] = at;
     at += L;
@@ -100,30 +131,28 @@ EFFNET_INLINE void pixel_offsets(const pixel_rows& rows, int pixel, ptrdiff_t (&
   }
 }
 
-template <int MR, int NV, bool Half>
-EFFNET_INLINE void store_tile(const gemm_args& g, int vector, int pixel, accumulators<MR, NV, Half>& acc) {
-  constexpr int kPairs = Half ? (MR + 1) / 2 : 0;
-  ptrdiff_t to[MR];
-  pixel_offsets<MR>(g.dst_rows, pixel, to);
-  if (g.residual != nullptr) {
-    ptrdiff_t from[MR];
-    pixel_offsets<MR>(g.residual_rows, pixel, from);
-    const f32v scale = f32v::set(g.residual_scale);
-    unroll<NV>([&](auto j) EFFNET_LAMBDA {
-      const float* residual = g.residual + (vector + j) * g.residual_plane;
-      unroll<MR>([&](auto i) EFFNET_LAMBDA { acc.v[i][j] = fma(scale, f32v::load(residual + from[i]), acc.v[i][j]); });
-    });
-    const float* residual = g.residual + (vector + NV) * g.residual_plane;
-    unroll<kPairs>([&](auto p) EFFNET_LAMBDA {
-      constexpr int even = 2 * decltype(p){}, odd = even + 1 < MR ? even + 1 : even;
-      acc.h[p] = fma(scale, join(f32v::load(residual + from[even]), f32v::load(residual + from[odd])), acc.h[p]);
-    });
-  }
+// The sums of MR pixels, bias included, to the target's pixels from `pixel` on.
+template <int MR, int NV, bool Half, int Steps>
+void gemm_tile(const gemm_args& g, const float* src, const float* weights, const float* ahead, const float* bias,
+               const gemm_target& target, int pixel) {
+  constexpr int L = f32v::kLanes, kPairs = Half ? (MR + 1) / 2 : 0;
+  accumulators<MR, NV, Half> acc;
   unroll<NV>([&](auto j) EFFNET_LAMBDA {
-    float* dst = g.dst + (vector + j) * g.dst_plane;
-    unroll<MR>([&](auto i) EFFNET_LAMBDA { acc.v[i][j].store(dst + to[i]); });
+    const f32v b = f32v::load(bias + j * L);
+    unroll<MR>([&](auto i) EFFNET_LAMBDA { acc.v[i][j] = b; });
   });
-  float* dst = g.dst + (vector + NV) * g.dst_plane;
+  if constexpr (Half) {
+    const f32v b = f32v::load(bias + NV * L);
+    unroll<kPairs>([&](auto p) EFFNET_LAMBDA { acc.h[p] = join(b, b); });
+  }
+  multiply<MR, NV, Half, Steps>(g, src, weights, ahead, acc);
+  ptrdiff_t to[MR];
+  pixel_offsets<MR>(target.rows, pixel, to);
+  float* dst = target.at;
+  unroll<NV>([&](auto j) EFFNET_LAMBDA {
+    unroll<MR>([&](auto i) EFFNET_LAMBDA { acc.v[i][j].store(dst + to[i]); });
+    dst += target.plane;
+  });
   unroll<kPairs>([&](auto p) EFFNET_LAMBDA {
     constexpr int even = 2 * decltype(p){};
     lower(acc.h[p]).store(dst + to[even]);
@@ -131,52 +160,12 @@ EFFNET_INLINE void store_tile(const gemm_args& g, int vector, int pixel, accumul
   });
 }
 
-template <int MR, int NV, bool Half>
-EFFNET_INLINE void pool_tile(const gemm_args& g, int vector, accumulators<MR, NV, Half>& acc) {
-  unroll<NV>([&](auto j) EFFNET_LAMBDA {
-    float* pool = g.pool + (vector + j) * f32v::kLanes;
-    f32v sum = acc.v[0][j];
-    unroll<MR - 1>([&](auto i) EFFNET_LAMBDA { sum = sum + acc.v[i + 1][j]; });
-    (f32v::load(pool) + sum).store(pool);
-  });
-  if constexpr (Half) {
-    constexpr int kPairs = (MR + 1) / 2;
-    if constexpr (MR % 2 != 0) acc.h[kPairs - 1] = lower(acc.h[kPairs - 1]);  // its upper lanes are nobody's
-    f32v sum = acc.h[0];
-    unroll<kPairs - 1>([&](auto p) EFFNET_LAMBDA { sum = sum + acc.h[p + 1]; });
-    float* pool = g.pool + (vector + NV) * f32v::kLanes;
-    (f32v::load(pool) + (lower(sum) + upper(sum))).store(pool);
-  }
-}
-
-template <int MR, int NV, bool Half, int PS>
-void gemm_tile(const gemm_args& g, const float* weights, const float* ahead, int vector, int pixel) {
-  constexpr int L = f32v::kLanes, kPairs = Half ? (MR + 1) / 2 : 0;
-  accumulators<MR, NV, Half> acc;
-  unroll<NV>([&](auto j) EFFNET_LAMBDA {
-    const f32v bias = f32v::load(g.bias + (vector + j) * L);
-    unroll<MR>([&](auto i) EFFNET_LAMBDA { acc.v[i][j] = bias; });
-  });
-  if constexpr (Half) {
-    const f32v bias = f32v::load(g.bias + (vector + NV) * L);
-    unroll<kPairs>([&](auto p) EFFNET_LAMBDA { acc.h[p] = join(bias, bias); });
-  }
-  multiply<MR, NV, Half, PS>(g, g.src + ptrdiff_t(pixel) * PS, weights, ahead, acc);
-  activate_registers<MR * NV + kPairs>(g.act, [&](auto i) EFFNET_LAMBDA -> f32v& {
-    if constexpr (i < MR * NV) return acc.v[i / NV][i % NV];
-    else return acc.h[i - MR * NV];
-  });
-  if (g.pool != nullptr)
-    pool_tile<MR, NV, Half>(g, vector, acc);
-  else
-    store_tile<MR, NV, Half>(g, vector, pixel, acc);
-}
-
-using gemm_tile_fn = void (*)(const gemm_args&, const float* weights, const float* ahead, int vector, int pixel);
+using gemm_tile_fn = void (*)(const gemm_args&, const float* src, const float* weights, const float* ahead,
+                              const float* bias, const gemm_target&, int pixel);
 
 // Every tile up to Rows x Vectors, as [row count - 1][vector count - 1]; those that end in half a
 // vector have fewer rows.
-template <class Tiles, int PS>
+template <class Tiles>
 struct gemm_tile_table {
   gemm_tile_fn at[Tiles::kRows][Tiles::kVectors];
   gemm_tile_fn half[Tiles::kRows][Tiles::kVectors];
@@ -188,34 +177,81 @@ struct gemm_tile_table {
   }
   template <int MR, int NV>
   constexpr void fill_vectors() {
-    at[MR - 1][NV - 1] = gemm_tile<MR, NV, false, PS>;
-    if constexpr (Tiles::kHalves && MR <= half_rows<Tiles>(NV)) half[MR - 1][NV - 1] = gemm_tile<MR, NV, true, PS>;
+    at[MR - 1][NV - 1] = gemm_tile<MR, NV, false, Tiles::kSteps>;
+    if constexpr (Tiles::kHalves && MR <= half_rows<Tiles>(NV)) half[MR - 1][NV - 1] = gemm_tile<MR, NV, true, Tiles::kSteps>;
     if constexpr (NV < Tiles::kVectors) fill_vectors<MR, NV + 1>();
   }
 };
 
-// The pixels of one panel. `ahead` is where this panel's share of prefetching begins: as many bytes as
-// the panel has, spread over its tiles, one line a step of k.
-template <class Tiles, int PS>
+// How many pixels from `pixel` on, of `most`, lie together.
+EFFNET_INLINE int run_length(const pixel_rows& rows, int pixel, int most) {
+  const int left = rows.gap == 0 ? most : rows.width - pixel % rows.width;
+  return left < most ? left : most;
+}
+
+// What follows the sums of pixels [begin, end), in place: activation and residual, run by run.
+EFFNET_NOINLINE void finish_pixels(const gemm_args& g, int vector, int vectors, int begin, int end) {
+  if (g.act == activation::none && g.residual == nullptr) return;
+  for (int j = vector; j < vector + vectors; ++j) {
+    for (int pixel = begin, run; pixel < end; pixel += run) {
+      run = run_length(g.dst_rows, pixel, end - pixel);
+      float* dst = g.dst + j * g.dst_plane + pixel_offset(g.dst_rows, pixel);
+      if (g.residual == nullptr) {
+        activate_run(g.act, dst, run * f32v::kLanes);
+        continue;
+      }
+      run = run_length(g.residual_rows, pixel, run);
+      const float* residual = g.residual + j * g.residual_plane + pixel_offset(g.residual_rows, pixel);
+      activate_add(g.act, dst, run * f32v::kLanes, g.residual_scale, residual);
+    }
+  }
+}
+
+EFFNET_NOINLINE void finish_pool(const gemm_args& g, int vector, int vectors, const gemm_target& sums, int pixels) {
+  constexpr int L = f32v::kLanes;
+  for (int j = 0; j < vectors; ++j) {
+    float* pool = g.pool + (vector + j) * L;
+    (f32v::load(pool) + activate_sum(g.act, sums.at + j * sums.plane, pixels * L)).store(pool);
+  }
+}
+
+// Pixels whose sums wait in the first-level cache for what follows them, at least.
+constexpr int kWaitingPixels = 48;
+
+// The pixels of one panel. Each tile prefetches an equal share of as many bytes as the panel has, a line a
+// step of k.
+template <class Tiles>
 EFFNET_INLINE void gemm_panel(const gemm_args& g, const gemm_tile_fn (*tiles)[Tiles::kVectors], int tallest, int vector,
-                              int width, const float* weights, ptrdiff_t size) {
+                              int width, bool half, const float* weights, ptrdiff_t size) {
+  constexpr int L = f32v::kLanes, kMost = kWaitingPixels + Tiles::kRows;
+  alignas(64) float pooled[kMost * (Tiles::kVectors + 1) * L];
+  const bool pool = g.pool != nullptr;
+  const gemm_target target = pool ? gemm_target{pooled, kMost * L, {kMost, 0}}
+                                  : gemm_target{g.dst + vector * g.dst_plane, g.dst_plane, g.dst_rows};
   const int pixels = g.pixel_end - g.pixel_begin;
   const int count = (pixels + tallest - 1) / tallest;
   const int low = pixels / count, taller = pixels % count;
   const ptrdiff_t share = (size / count + kLine - 1) / kLine * kLine;
-  int pixel = g.pixel_begin;
+  int pixel = g.pixel_begin, finished = pixel;
   for (int t = 0; t < count; ++t) {
     const int rows = low + (t < taller);
     const ptrdiff_t done = t * share < size ? t * share : size;
-    tiles[rows - 1][width - 1](g, weights, weights + (g.prefetch + done), vector, pixel);
+    tiles[rows - 1][width - 1](g, g.src + ptrdiff_t(pixel) * L, weights, weights + (g.prefetch + done),
+                               g.bias + vector * L, target, pool ? pixel - finished : pixel);
     pixel += rows;
+    if (t + 1 < count && pixel - finished < kWaitingPixels) continue;
+    if (pool)
+      finish_pool(g, vector, width + half, target, pixel - finished);
+    else
+      finish_pixels(g, vector, width + half, finished, pixel);
+    finished = pixel;
   }
 }
 
-template <class Tiles, int PS>
+template <class Tiles>
 void gemm(const gemm_args& g) {
   constexpr int L = f32v::kLanes;
-  static constexpr gemm_tile_table<Tiles, PS> tiles;
+  static constexpr gemm_tile_table<Tiles> tiles;
   const int full = g.vectors - g.half;
   const int k = (g.segments - 1) * g.segment_length + g.last_segment_length;
   for (int panel = g.panel_begin; panel < g.panel_end; ++panel) {
@@ -226,10 +262,8 @@ void gemm(const gemm_args& g) {
     if (g.pool != nullptr)
       for (int j = 0; j < width + half; ++j) f32v::zero().store(g.pool + (vector + j) * L);
     if (g.pixel_begin >= g.pixel_end) continue;
-    if (half)
-      gemm_panel<Tiles, PS>(g, tiles.half, half_rows<Tiles>(width), vector, width, weights, ptrdiff_t(k) * (width + 1) * L);
-    else
-      gemm_panel<Tiles, PS>(g, tiles.at, Tiles::kRows, vector, width, weights, ptrdiff_t(k) * width * L);
+    gemm_panel<Tiles>(g, half ? tiles.half : tiles.at, half ? half_rows<Tiles>(width) : Tiles::kRows, vector, width, half,
+                      weights, ptrdiff_t(k) * (width + half) * L);
   }
 }
 

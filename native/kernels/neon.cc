@@ -16,7 +16,7 @@
 namespace effnet {
 namespace {
 
-using tiles = gemm_tiles<6, 3, false>;
+using tiles = gemm_tiles<6, 3, false, 1>;
 using dense_tiles = conv_tiles<false, 14, 10, 6>;
 using stem_tiles = conv_tiles<tiles::kHalves, 14, 10, 6>;
 constexpr int kSegment = 14;
@@ -33,7 +33,7 @@ extern constexpr kernel_table kNeon = {
     tiles::kHalves,
     kGemvVectors,
     dense_tiles::kVectors,
-    {"gemm_f32_6x12_neon", gemm<tiles, f32v::kLanes>},
+    {"gemm_f32_6x12_neon", gemm<tiles>},
     {"stem_f32_k3s2_neon", conv<stem_tiles, 2, 3>},
     {"depthwise_f32_k3s1_neon", depthwise<3, 1, kSegment>},
     {"depthwise_f32_k3s2_neon", depthwise<3, 2, kSegment>},

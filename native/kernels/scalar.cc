@@ -15,7 +15,7 @@
 namespace effnet {
 namespace {
 
-using tiles = gemm_tiles<4, 2, true>;
+using tiles = gemm_tiles<4, 2, true, 1>;
 using dense_tiles = conv_tiles<false, 4, 4>;
 using stem_tiles = conv_tiles<tiles::kHalves, 4, 4>;
 constexpr int kSegment = 7;
@@ -31,7 +31,7 @@ extern constexpr kernel_table kScalar = {
     tiles::kHalves,
     kGemvVectors,
     dense_tiles::kVectors,
-    {"gemm_f32_4x8_scalar", gemm<tiles, f32v::kLanes>},
+    {"gemm_f32_4x8_scalar", gemm<tiles>},
     {"stem_f32_k3s2_scalar", conv<stem_tiles, 2, 3>},
     {"depthwise_f32_k3s1_scalar", depthwise<3, 1, kSegment>},
     {"depthwise_f32_k3s2_scalar", depthwise<3, 2, kSegment>},

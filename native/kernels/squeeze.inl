@@ -37,7 +37,8 @@ void gemv_panel(const gemv_args& g, const float* w, int vector) {
     unroll<NV>([&](auto j) EFFNET_LAMBDA { acc[0][j] = acc[0][j] + acc[u + 1][j]; });
   });
   with_activation(g.act, [&](auto f) EFFNET_LAMBDA {
-    unroll<NV>([&](auto j) EFFNET_LAMBDA { f(acc[0][j]).store(g.dst + (vector + j) * L); });
+    f(acc[0]);
+    unroll<NV>([&](auto j) EFFNET_LAMBDA { acc[0][j].store(g.dst + (vector + j) * L); });
   });
 }
 

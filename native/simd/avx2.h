@@ -15,7 +15,7 @@ namespace {
 struct f32v {
   static constexpr int kLanes = 8;
   static constexpr int kRegisters = 16;
-  static constexpr bool kWriteOut = true;  // activations in every tile (simd/math.h)
+  static constexpr int kTogether = 2;  // vectors whose activations are computed in step
   __m256 v;
 
   static EFFNET_INLINE f32v zero() { return {_mm256_setzero_ps()}; }
@@ -43,27 +43,33 @@ EFFNET_INLINE f32v upper(f32v a) { return {_mm256_insertf128_ps(_mm256_setzero_p
 // a / b
 EFFNET_INLINE f32v quotient(f32v a, f32v b) { return {_mm256_div_ps(a.v, b.v)}; }
 
-// 2^t with t clamped to -125..125, relative error below 4e-7. t is rounded to eighths m (the low
-// three bits of t + 1.5 * 2^20 are m's fraction); 2^fraction comes from a table held in one register,
-// the rest |f| <= 1/16 from a cubic, and floor(m) is added to the exponent bits. With 16 registers the
-// constants are better read from memory, of which a core loads two vectors a cycle.
-struct exp2_function {
+// 1 + 2^t with t clamped to -125..125; the relative error of 2^t stays below 2e-7. t is rounded to eighths m
+// (the low three bits of t + 1.5 * 2^20 are m's fraction); 2^fraction comes from a table held in one
+// register, the rest |f| <= 1/16 from a cubic. The shift by 20 brings floor(m) to the exponent bits, pushes
+// out the bits of 1.5 * 2^20 and leaves the fraction in bits 20 to 22, which the table's entries make up for.
+// Step by step for all N vectors, for the core looks too few instructions ahead to overlap chains of fifteen
+// steps itself. With 16 registers the constants are better read from memory, of which a core loads two
+// vectors a cycle.
+struct one_plus_exp2 {
   static constexpr int kConstants = 0;
-  EFFNET_INLINE f32v operator()(f32v t) const {
-    t = max(f32v::set(-125.0f), min(f32v::set(125.0f), t));
-    const __m256 magic = _mm256_set1_ps(1572864.0f);
-    const __m256 table = _mm256_setr_ps(1.0f, 1.09050773f, 1.18920711f, 1.29683955f, 1.41421356f, 1.54221083f,
-                                        1.68179283f, 1.83400809f);
-    const __m256 shifted = _mm256_add_ps(t.v, magic);
-    const __m256 f = _mm256_sub_ps(t.v, _mm256_sub_ps(shifted, magic));
-    const __m256i bits = _mm256_castps_si256(shifted);
-    const __m256 power = _mm256_permutevar8x32_ps(table, bits);
-    const __m256 square = _mm256_fmadd_ps(f, _mm256_set1_ps(0.0554989018f), _mm256_set1_ps(0.240264073f));
-    const __m256 slope = _mm256_fmadd_ps(f, square, _mm256_set1_ps(0.693147182f));
-    const __m256 r = _mm256_fmadd_ps(_mm256_mul_ps(power, f), slope, power);
-    // bits >> 3 holds floor(m) plus magic's own bits, which the shift by 23 pushes out.
-    const __m256i exponent = _mm256_slli_epi32(_mm256_srai_epi32(bits, 3), 23);
-    return {_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(r), exponent))};
+  template <int N>
+  EFFNET_INLINE void operator()(const f32v (&t)[N], f32v (&sum)[N]) const {
+    const __m256 low = _mm256_set1_ps(-125.0f), high = _mm256_set1_ps(125.0f), magic = _mm256_set1_ps(1572864.0f);
+    const __m256 one = _mm256_set1_ps(1.0f);
+    const __m256i table = _mm256_setr_epi32(0x3f800000, 0x3f7b95c2, 0x3f7837f0, 0x3f75fed7,
+                                            0x3f7504f3, 0x3f75672a, 0x3f7744fd, 0x3f7ac0c7);
+    __m256 f[N], shifted[N], p[N];
+    unroll<N>([&](auto i) EFFNET_LAMBDA { f[i] = _mm256_max_ps(low, _mm256_min_ps(high, t[i].v)); });
+    unroll<N>([&](auto i) EFFNET_LAMBDA { shifted[i] = _mm256_add_ps(f[i], magic); });
+    unroll<N>([&](auto i) EFFNET_LAMBDA { f[i] = _mm256_sub_ps(f[i], _mm256_sub_ps(shifted[i], magic)); });
+    unroll<N>([&](auto i) EFFNET_LAMBDA { p[i] = _mm256_fmadd_ps(f[i], _mm256_set1_ps(0.0554962218f), _mm256_set1_ps(0.24025763f)); });
+    unroll<N>([&](auto i) EFFNET_LAMBDA { p[i] = _mm256_fmadd_ps(f[i], p[i], _mm256_set1_ps(0.693147214f)); });
+    unroll<N>([&](auto i) EFFNET_LAMBDA { p[i] = _mm256_fmadd_ps(f[i], p[i], one); });
+    unroll<N>([&](auto i) EFFNET_LAMBDA {
+      const __m256i bits = _mm256_castps_si256(shifted[i]);
+      const __m256i power = _mm256_add_epi32(_mm256_permutevar8x32_epi32(table, bits), _mm256_slli_epi32(bits, 20));
+      sum[i].v = _mm256_fmadd_ps(_mm256_castsi256_ps(power), p[i], one);
+    });
   }
 };
 

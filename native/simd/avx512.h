@@ -15,7 +15,7 @@ namespace {
 struct f32v {
   static constexpr int kLanes = 16;
   static constexpr int kRegisters = 32;
-  static constexpr bool kWriteOut = true;  // activations in every tile (simd/math.h)
+  static constexpr int kTogether = 4;  // vectors whose activations are computed in step
   __m512 v;
 
   static EFFNET_INLINE f32v zero() { return {_mm512_setzero_ps()}; }
@@ -52,31 +52,38 @@ EFFNET_INLINE void keep(__m512& v) {
 #endif
 }
 
-// 2^t, relative error below 6e-7 while the result is normal; 0 below, infinity above. Not a number for
-// an infinite t. t is rounded to sixteenths m (the low four bits of t + 1.5 * 2^19 are m's fraction);
-// 2^fraction comes from a table held in one register, the rest |f| <= 1/32 from a quadratic, and
-// scalef multiplies by 2^floor(m).
-struct exp2_function {
-  static constexpr int kConstants = 4;
+// 1 + 2^t; the relative error of 2^t stays below 6e-7 while it is normal, below it is 0 and above infinity.
+// Not a number for an infinite t. t is rounded to sixteenths m (the low four bits of t + 1.5 * 2^19 are m's
+// fraction); 2^fraction comes from a table held in one register, the rest |f| <= 1/32 from a quadratic, and
+// scalef multiplies by 2^floor(m). Step by step for all N vectors, for the core looks too few instructions
+// ahead to overlap the chains itself.
+struct one_plus_exp2 {
+  static constexpr int kConstants = 5;
   __m512 magic = _mm512_set1_ps(786432.0f);
   __m512 table = _mm512_setr_ps(1.0f, 1.04427378f, 1.09050773f, 1.13878863f, 1.18920711f, 1.24185781f, 1.29683955f,
                                 1.35425555f, 1.41421356f, 1.47682615f, 1.54221083f, 1.61049033f, 1.68179283f,
                                 1.75625216f, 1.83400809f, 1.91520656f);
-  __m512 square = _mm512_set1_ps(0.240219459f), slope = _mm512_set1_ps(0.693187833f);
+  __m512 square = _mm512_set1_ps(0.24022643f), slope = _mm512_set1_ps(0.693187721f), one = _mm512_set1_ps(1.0f);
 
-  EFFNET_INLINE exp2_function() {
+  EFFNET_INLINE one_plus_exp2() {
     keep(magic);
     keep(table);
     keep(square);
     keep(slope);
+    keep(one);
   }
-  EFFNET_INLINE f32v operator()(f32v t) const {
-    const __m512 shifted = _mm512_add_ps(t.v, magic);
-    const __m512 m = _mm512_sub_ps(shifted, magic);
-    const __m512 f = _mm512_sub_ps(t.v, m);
-    const __m512 power = _mm512_permutexvar_ps(_mm512_castps_si512(shifted), table);
-    const __m512 r = _mm512_fmadd_ps(_mm512_mul_ps(power, f), _mm512_fmadd_ps(f, square, slope), power);
-    return {_mm512_scalef_ps(r, m)};
+  template <int N>
+  EFFNET_INLINE void operator()(const f32v (&t)[N], f32v (&sum)[N]) const {
+    __m512 shifted[N], m[N], f[N];
+    unroll<N>([&](auto i) EFFNET_LAMBDA { shifted[i] = _mm512_add_ps(t[i].v, magic); });
+    unroll<N>([&](auto i) EFFNET_LAMBDA { m[i] = _mm512_sub_ps(shifted[i], magic); });
+    unroll<N>([&](auto i) EFFNET_LAMBDA { f[i] = _mm512_sub_ps(t[i].v, m[i]); });
+    unroll<N>([&](auto i) EFFNET_LAMBDA {
+      m[i] = _mm512_scalef_ps(_mm512_permutexvar_ps(_mm512_castps_si512(shifted[i]), table), m[i]);
+    });
+    unroll<N>([&](auto i) EFFNET_LAMBDA { sum[i].v = _mm512_fmadd_ps(f[i], square, slope); });
+    unroll<N>([&](auto i) EFFNET_LAMBDA { sum[i].v = _mm512_fmadd_ps(f[i], sum[i].v, one); });
+    unroll<N>([&](auto i) EFFNET_LAMBDA { sum[i].v = _mm512_fmadd_ps(m[i], sum[i].v, one); });
   }
 };
 

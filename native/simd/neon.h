@@ -15,7 +15,7 @@ namespace {
 struct f32v {
   static constexpr int kLanes = 4;
   static constexpr int kRegisters = 32;
-  static constexpr bool kWriteOut = true;  // activations in every tile (simd/math.h)
+  static constexpr int kTogether = 4;  // vectors whose activations are computed in step
   float32x4_t v;
 
   static EFFNET_INLINE f32v zero() { return {vdupq_n_f32(0.0f)}; }
@@ -43,11 +43,16 @@ EFFNET_INLINE f32v upper(f32v a) { return {vcombine_f32(vget_high_f32(a.v), vdup
 // a / b
 EFFNET_INLINE f32v quotient(f32v a, f32v b) { return {vdivq_f32(a.v, b.v)}; }
 
-// 2^t with t clamped to -125..125, relative error below 3e-7: t = n + f with |f| <= 1/2, a quintic in
+// 1 + 2^t with t clamped to -125..125; the relative error of 2^t stays
+// below 3e-7: t = n + f with |f| <= 1/2, a quintic in
 // f (least maximum relative error 7.5e-8), and n added to the exponent bits.
-struct exp2_function {
+struct one_plus_exp2 {
   static constexpr int kConstants = 0;
-  EFFNET_INLINE f32v operator()(f32v t) const {
+  template <int N>
+  EFFNET_INLINE void operator()(const f32v (&t)[N], f32v (&sum)[N]) const {
+    unroll<N>([&](auto i) EFFNET_LAMBDA { sum[i] = f32v::set(1.0f) + exp2(t[i]); });
+  }
+  static EFFNET_INLINE f32v exp2(f32v t) {
     t = max(f32v::set(-125.0f), min(f32v::set(125.0f), t));
     const float32x4_t n = vrndnq_f32(t.v);
     const float32x4_t f = vsubq_f32(t.v, n);

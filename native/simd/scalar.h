@@ -16,7 +16,7 @@ namespace {
 struct f32v {
   static constexpr int kLanes = 4;
   static constexpr int kRegisters = 16;
-  static constexpr bool kWriteOut = false;  // activations in every tile (simd/math.h)
+  static constexpr int kTogether = 1;  // vectors whose activations are computed in step
   float v[4];
 
   static EFFNET_INLINE f32v zero() { return {{0, 0, 0, 0}}; }
@@ -65,12 +65,17 @@ EFFNET_INLINE f32v quotient(f32v a, f32v b) {
   return each([&](int i) { return a.v[i] / b.v[i]; });
 }
 
-// 2^t with t clamped to -125..125, relative error below 5e-7: t = n + f with |f| <= 1/2, a quintic in
+// 1 + 2^t with t clamped to -125..125; the relative error of 2^t stays
+// below 5e-7: t = n + f with |f| <= 1/2, a quintic in
 // f (least maximum relative error 7.5e-8), and n added to the exponent bits. Adding and subtracting
 // 1.5 * 2^23 rounds to the nearest integer.
-struct exp2_function {
+struct one_plus_exp2 {
   static constexpr int kConstants = 0;
-  EFFNET_INLINE f32v operator()(f32v t) const {
+  template <int N>
+  EFFNET_INLINE void operator()(const f32v (&t)[N], f32v (&sum)[N]) const {
+    unroll<N>([&](auto i) EFFNET_LAMBDA { sum[i] = f32v::set(1.0f) + exp2(t[i]); });
+  }
+  static EFFNET_INLINE f32v exp2(f32v t) {
     t = max(f32v::set(-125.0f), min(f32v::set(125.0f), t));
     const f32v magic = f32v::set(12582912.0f);
     const f32v shifted = t + magic;

@@ -120,18 +120,14 @@ struct placed {
     const int block_begin = panel_begin * table.gemm_vectors;
     const int block_end = panel_end == cut.count() ? cut.vectors : panel_end * table.gemm_vectors;
     reference::vector all(output_size(), kUntouched);
-    // A half vector's upper lanes are zeros whatever the activation makes of 0.
-    const auto value = [&](const reference::vector& from, int c, size_t at) {
-      return cut.half && c >= padded - table.lanes / 2 ? reference::approx{0, 0} : from[at];
-    };
     if (which == kind::pool) {
       const reference::vector sums = reference::sum_pixels(
           {p.result.begin() + size_t(pixel_begin) * padded, p.result.begin() + size_t(pixel_end) * padded},
           pixel_end - pixel_begin, padded);
-      for (int c = block_begin * table.lanes; c < block_end * table.lanes; ++c) all[c] = value(sums, c, c);
+      for (int c = block_begin * table.lanes; c < block_end * table.lanes; ++c) all[c] = sums[c];
     } else {
       expect_map(all, dst_map, block_begin, block_end, pixel_begin, pixel_end,
-                 [&](int c, int i) { return value(p.result, c, size_t(i) * padded + c); });
+                 [&](int c, int i) { return p.result[size_t(i) * padded + c]; });
     }
     return all;
   }
