@@ -147,16 +147,28 @@ function foldNorm({ size: { out }, bias, norm }: CollectedLayer, epsilon: number
     return { factors: undefined, bias: bias === undefined ? new Float32Array(out) : toFloat32(readNumbers(bias), bias.name) };
   }
   const { scale, shift, mean, variance } = norm;
-  const [scales, shifts, means] = [readNumbers(scale), readNumbers(shift), readNumbers(mean)];
-  const variances = readVariances(variance, epsilon);
+  const [scales, shifts, means, variances] = [scale, shift, mean, variance].map(floatsOf) as [Numbers, Numbers, Numbers, Numbers];
   const factors = new Float64Array(out);
   const folded = new Float32Array(out);
+  // One pass that tells whether anything is wrong: this is read once, by code that has not been compiled yet.
+  let sum = 0; // see firstNonFinite
+  let isSound = true;
+  let isZero = true;
   for (let o = 0; o < out; o++) {
-    const factor = (scales[o] ?? NaN) / Math.sqrt((variances[o] ?? NaN) + epsilon);
+    const spread = variances[o] ?? NaN;
+    const factor = (scales[o] ?? NaN) / Math.sqrt(spread + epsilon);
+    const rounded = Math.fround((shifts[o] ?? NaN) - (means[o] ?? NaN) * factor);
     factors[o] = factor;
-    folded[o] = (shifts[o] ?? NaN) - (means[o] ?? NaN) * factor;
+    folded[o] = rounded;
+    sum += 0 * (scales[o] ?? NaN) + 0 * rounded;
+    isSound &&= spread >= 0 && spread + epsilon > 0 && spread < Infinity;
+    isZero &&= spread === 0;
   }
-  checkRounded(folded, shift.name);
+  if (sum !== 0 || !isSound || isZero) {
+    for (const tensor of [scale, shift, mean]) readNumbers(tensor);
+    checkVariances(variance, epsilon);
+    checkRounded(folded, shift.name);
+  }
   return { factors, bias: folded };
 }
 
@@ -200,10 +212,14 @@ function engineOrder(source: Numbers, size: LayerSize, layout: WeightLayout): Nu
   return result;
 }
 
+function floatsOf(tensor: Tensor): Numbers {
+  if (!isFloat(tensor.type)) throw notFloat(tensor);
+  return numbersOf(tensor);
+}
+
 /** The tensor's finite values, widened exactly; a view where the file's bytes allow it. */
 function readNumbers(tensor: Tensor): Numbers {
-  if (!isFloat(tensor.type)) throw notFloat(tensor);
-  const numbers = numbersOf(tensor);
+  const numbers = floatsOf(tensor);
   const bad = firstNonFinite(numbers);
   if (bad === -1) return numbers;
   throw weightsMismatch(
@@ -220,7 +236,7 @@ function notFloat({ name, type }: Tensor): EfficientNetError {
 }
 
 /** Variances may be zero where a channel is constant (PyTorch accepts it), but not negative, nor all zero. */
-function readVariances(tensor: Tensor, epsilon: number): Numbers {
+function checkVariances(tensor: Tensor, epsilon: number): void {
   const variances = readNumbers(tensor);
   const bad = variances.findIndex((variance) => variance < 0 || variance + epsilon <= 0);
   if (bad !== -1) {
@@ -232,7 +248,6 @@ function readVariances(tensor: Tensor, epsilon: number): Numbers {
   if (variances.every((variance) => variance === 0)) {
     throw weightsMismatch(`Tensor ${quote(tensor.name)} holds only zeros; expected the variances of a trained network`);
   }
-  return variances;
 }
 
 function firstNonFinite(numbers: Numbers): number {
