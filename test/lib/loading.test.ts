@@ -93,8 +93,8 @@ describe('loading a file', () => {
     readonly loaded: number;
     readonly run: number;
     readonly left: number;
-    /** Milliseconds. */
-    readonly blocked: number;
+    /** `blocked`: processor time of the longest turn of the event loop. */
+    readonly milliseconds: { readonly load: number; readonly firstLogits: number; readonly blocked: number };
     readonly finite: boolean;
   }
   function costOf(path: string, architecture = ''): Cost & { readonly ratio: number } {
@@ -121,14 +121,14 @@ describe('loading a file', () => {
     this.timeout(120_000);
     const size = writeMadeSafetensors(at('b7.safetensors'), buildNetwork('b7'), schemeOf(torchvision));
     assert.ok(size > 260e6, String(size));
-    const { ratio, blocked } = costOf(at('b7.safetensors'));
+    const { ratio, milliseconds } = costOf(at('b7.safetensors'));
     assert.ok(ratio > 1 && ratio < 1.5, `${ratio.toFixed(2)} times the file`);
-    assert.ok(blocked < 20, `the event loop waited ${blocked.toFixed(1)} ms`);
+    assert.ok(milliseconds.blocked < 20, `the event loop waited ${milliseconds.blocked.toFixed(1)} ms`);
   });
 
   it('leaves the event loop its turns', () => {
     // A fresh process each time, in which all code runs for the first time.
-    const blocked = Array.from({ length: 5 }, () => costOf(at('b0.safetensors')).blocked).sort((a, b) => a - b);
+    const blocked = Array.from({ length: 5 }, () => costOf(at('b0.safetensors')).milliseconds.blocked).sort((a, b) => a - b);
     assert.ok((blocked[2] ?? Infinity) < 15, `the event loop waited ${blocked.map((one) => one.toFixed(1)).join(', ')} ms`);
   });
 

@@ -29,14 +29,18 @@ async function main([path = '', architecture = '']: readonly string[]): Promise<
     last = now;
   };
   const timer = setInterval(tick, 1);
+  const began = performance.now();
   const model = await load({ weights: path, threads: 2, ...(architecture === '' ? {} : { architecture }) });
   tick();
   clearInterval(timer);
+  const loadTime = performance.now() - began;
   const loaded = memory('VmHWM') - before;
   const { resolution } = model.info;
   const logits = await model.run(new Float32Array(resolution * resolution * 3).fill(0.1));
+  const firstTime = performance.now() - began;
   const run = memory('VmHWM') - before;
-  process.stdout.write(JSON.stringify({ loaded, run, left: memory('VmRSS') - before, blocked: blocked / 1e6, finite: logits.every(Number.isFinite) }));
+  const milliseconds = { load: loadTime, firstLogits: firstTime, blocked: blocked / 1e6 };
+  process.stdout.write(JSON.stringify({ loaded, run, left: memory('VmRSS') - before, milliseconds, finite: logits.every(Number.isFinite) }));
 }
 
 void main(process.argv.slice(2));
