@@ -101,6 +101,8 @@ class Run {
       const failure = await this.#execute(mutate(this.#random, this.#corpus, this.#tokens), false);
       if (failure !== undefined) return failure;
       if (this.#executions < next) continue;
+      // What waits for the event loop, as zlib's memory after a damaged stream, is given back by then.
+      await new Promise((resolve) => setImmediate(resolve));
       // The first stretch warms up: compiled code and kept seeds are no leak.
       if (next === kExecutionsBetweenChecks) base = this.#memory();
       next += kExecutionsBetweenChecks;

@@ -7,7 +7,7 @@ batch, sizes ([height, width], ...) and out, a folder; statistics, the images fr
 are made, are 2 unless given. Writes there weights.pth, a state dict, and for each size HxW.input.f32 and HxW.logits.f32, raw little-endian float32, NCHW; where "features" is true, for
 torchvision, HxW.features.f32 too: of the first image the maps of strides 2, 4, ... before the head, each as
 the last layer with that stride leaves it, [height][width][channels]. A job with types (float32, float16,
-bfloat16, float64) writes, in place of weights.pth, TYPE-zip.pth and TYPE-stream.pth, torch's container of
+bfloat16, float64; float32-tied with tensors that share a storage) writes, in place of weights.pth, TYPE-zip.pth and TYPE-stream.pth, torch's container of
 today and that of before 1.6, wrapped in turn as training scripts do, and TYPE.HxW.logits.f32, with the weights
 so rounded. Answers each job with one line of JSON, {"parameters": ...} or {"error": ...}. The first line it
 writes says what it has: {"torch": ..., "torchvision": ..., "timm": ...}.
@@ -115,10 +115,12 @@ def save_containers(job, network, images):
     import torch
     exact = {name: value.clone() for name, value in network.state_dict().items()}
     for turn, name in enumerate(job["types"]):
-        dtype = getattr(torch, name)
+        dtype = getattr(torch, name.split("-")[0])
         # Doubles that no float32 holds, but that round to the float32 they were.
         grain = 1 + 2.0 ** -30 if dtype == torch.float64 else 1
         state = {key: value.to(dtype) * grain if value.is_floating_point() else value for key, value in exact.items()}
+        if name.endswith("-tied"):
+            tie(state)
         assert all(bool(torch.isfinite(value).all()) for value in state.values()), "a weight does not fit " + name
         network.load_state_dict(state)
         for pixels in images:
@@ -126,6 +128,16 @@ def save_containers(job, network, images):
         for container, shift in (("zip", 0), ("stream", 2)):
             path = os.path.join(job["out"], f"{name}-{container}.pth")
             torch.save(wrap(state, turn + shift), path, _use_new_zipfile_serialization=container == "zip")
+
+
+def tie(state):
+    """Two convolutions and a norm become views of one storage, over each other."""
+    first, second = [key for key, value in state.items() if value.ndim == 4][:2]
+    norm = next(key for key, value in state.items() if value.ndim == 1 and value.is_floating_point())
+    storage = state[first].flatten()
+    state[first] = storage.view_as(state[first])
+    state[second] = storage[:state[second].numel()].view_as(state[second])
+    state[norm] = storage[100:100 + len(state[norm])]
 
 
 def wrap(state, turn):

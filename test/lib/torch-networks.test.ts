@@ -17,7 +17,7 @@ const size: Size = [64, 96];
 
 /** `found` is what load makes of the file alone. */
 const cases: readonly { readonly library: Library; readonly model: string; readonly found: string; readonly types: readonly string[] }[] = [
-  { library: 'torchvision', model: 'efficientnet_b0', found: 'b0', types: allTypes },
+  { library: 'torchvision', model: 'efficientnet_b0', found: 'b0', types: [...allTypes, 'float32-tied', 'float64-tied'] },
   { library: 'torchvision', model: 'efficientnet_b3', found: 'b3', types: allTypes },
   { library: 'torchvision', model: 'efficientnet_v2_s', found: 'v2-s', types: allTypes },
   { library: 'timm', model: 'efficientnet_b0', found: 'b0', types: allTypes },
