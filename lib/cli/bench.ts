@@ -14,6 +14,7 @@ import { showKernelsBench, showModelBench, showPeersBench } from './bench-text.j
 import { defaultModel, hint, modelOptions, UsageError, type Command, type Values } from './command.js';
 import { formulaOptions, readScaled } from './formula-options.js';
 import { outputTarget } from '../output-file.js';
+import { LARGEST_SIDE } from './size-options.js';
 import { printable, type Terminal } from './terminal.js';
 
 /** The exit status of a measurement that is not to be trusted; 1 is a failure, 2 wrong usage. */
@@ -21,7 +22,6 @@ export const UNTRUSTWORTHY = 3;
 
 const MOST_THREADS = 1024;
 const MOST_SECONDS = 3600;
-const LARGEST_SIDE = 4096;
 const DEFAULT_SECONDS = 3;
 /** For each kernel, of which there are more than a hundred. */
 const KERNEL_SECONDS = 0.3;

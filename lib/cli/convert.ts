@@ -2,12 +2,10 @@
 // `efficientnet-simd convert`: any checkpoint to safetensors or ONNX. The work is convert.ts's.
 
 import { checkpointOptions, readCheckpointOptions } from './checkpoint-options.js';
-import { UsageError, type Command, type Values } from './command.js';
+import { UsageError, type Command } from './command.js';
 import { ProgressBar } from './progress.js';
+import { readSize } from './size-options.js';
 import { formatMilliseconds, printable } from './terminal.js';
-
-/** The largest that a network takes. */
-const LARGEST_SIDE = 4096;
 
 export const convert: Command = {
   name: 'convert',
@@ -38,6 +36,7 @@ export const convert: Command = {
     const architecture = values.text('model');
     const choices = readCheckpointOptions(values);
     const size = readSize(values);
+    if (size.height === undefined && size.width !== undefined) throw new UsageError('--width needs --height beside it');
     if (to === undefined && !/\.(safetensors|onnx)$/i.test(output)) throw new UsageError('OUT ends in neither .safetensors nor .onnx: say --to safetensors or --to onnx');
     const progress = new ProgressBar(terminal.live);
     // Not before the options are known to be right: it takes time to load.
@@ -61,14 +60,3 @@ export const convert: Command = {
     }
   },
 };
-
-function readSize(values: Values): { readonly height?: number; readonly width?: number } {
-  const size = values.count('size', LARGEST_SIDE);
-  const height = values.count('height', LARGEST_SIDE) ?? size;
-  const width = values.count('width', LARGEST_SIDE) ?? size;
-  if (size !== undefined && (values.has('height') || values.has('width'))) {
-    throw new UsageError('--size sets both sides: give it without --height and --width');
-  }
-  if (height === undefined && width !== undefined) throw new UsageError('--width needs --height beside it');
-  return { ...(height === undefined ? {} : { height }), ...(width === undefined ? {} : { width }) };
-}

@@ -14,10 +14,9 @@ import { looksLikeRepository } from '../hub/name.js';
 import { buildNetwork } from '../network.js';
 import { openModel } from './open-model.js';
 import { outputTarget } from '../output-file.js';
+import { readSize } from './size-options.js';
 import { formatMilliseconds, printable } from './terminal.js';
 
-/** The largest that model.run takes. */
-const LARGEST_SIDE = 4096;
 const CHANNELS = 3;
 const BYTES = 4;
 
@@ -79,16 +78,6 @@ function sideOfName(values: Values): number | undefined {
 async function readEarly(path: string, size: { readonly height?: number | undefined; readonly width?: number | undefined }): Promise<Float32Array | undefined> {
   const { height, width } = size;
   return height === undefined || width === undefined ? undefined : readInput(path, height, width);
-}
-
-function readSize(values: Values): { readonly height?: number; readonly width?: number } {
-  const size = values.count('size', LARGEST_SIDE);
-  const height = values.count('height', LARGEST_SIDE) ?? size;
-  const width = values.count('width', LARGEST_SIDE) ?? size;
-  if (size !== undefined && (values.has('height') || values.has('width'))) {
-    throw new UsageError('--size sets both sides: give it without --height and --width');
-  }
-  return { ...(height === undefined ? {} : { height }), ...(width === undefined ? {} : { width }) };
 }
 
 /** The values of a file, whose length must be that of one or more images. */

@@ -4,50 +4,7 @@
 // known, and each of them stands for an inert description. Nothing is ever looked up, imported or called.
 
 import { ByteReader, invalidCheckpoint, quote } from './bytes.js';
-import type { ElementType } from './tensor.js';
-
-export class PickleDict {
-  readonly entries = new Map<string | number, PickleValue>();
-}
-
-/** A stretch of elements of one type, which the container holds under `key`. */
-export interface PickleStorage {
-  readonly kind: 'storage';
-  readonly type: ElementType;
-  readonly key: string;
-  /** Elements. */
-  readonly length: number;
-}
-
-/** A strided look at a storage, all in elements; not yet checked against the storage. */
-export interface PickleTensor {
-  readonly kind: 'tensor';
-  readonly storage: PickleStorage;
-  readonly offset: number;
-  readonly size: readonly number[];
-  readonly stride: readonly number[];
-}
-
-interface PickleTuple {
-  readonly kind: 'tuple';
-  readonly items: readonly PickleValue[];
-}
-
-interface PickleList {
-  readonly kind: 'list' | 'set';
-  readonly items: PickleValue[];
-}
-
-interface PickleGlobal {
-  readonly kind: 'global';
-  readonly name: string;
-  /** The element type where the name is a storage class. */
-  readonly type?: ElementType;
-}
-
-export type PickleValue =
-  | null | boolean | number | string
-  | PickleDict | PickleTuple | PickleList | PickleGlobal | PickleStorage | PickleTensor;
+import { isKind, PickleDict, type PickleGlobal, type PickleList, type PickleStorage, type PickleTensor, type PickleTuple, type PickleValue } from './pickle-values.js';
 
 // A checkpoint of the largest network with its optimizer stays far below each of these. They bound
 // the memory that a hostile pickle can take, which costs it one byte for an object of a hundred.
@@ -216,7 +173,7 @@ class Machine {
     return { kind: 'tuple', items };
   }
 
-  #newList(kind: 'list' | 'set'): PickleList {
+  #newList<Kind extends 'list' | 'set'>(kind: Kind): PickleList<Kind> {
     this.#count();
     return { kind, items: [] };
   }
@@ -287,10 +244,7 @@ class Machine {
   }
 
   #tuple(value: PickleValue): readonly PickleValue[] {
-    if (typeof value !== 'object' || value === null || value instanceof PickleDict || value.kind !== 'tuple') {
-      return this.#fail('Expected a tuple in the pickle');
-    }
-    return value.items;
+    return isKind(value, 'tuple') ? value.items : this.#fail('Expected a tuple in the pickle');
   }
 
   /** Sizes, strides, offsets. */
@@ -301,9 +255,7 @@ class Machine {
 
   #append(values: readonly PickleValue[]): void {
     const list = this.#stack.at(-1);
-    if (this.#isBelowMark() || typeof list !== 'object' || list === null || list instanceof PickleDict || list.kind !== 'list') {
-      this.#fail('The pickle appends to something that is no list');
-    }
+    if (this.#isBelowMark() || !isKind(list, 'list')) this.#fail('The pickle appends to something that is no list');
     for (const value of values) list.items.push(value);
   }
 
@@ -332,13 +284,12 @@ class Machine {
     if (name === kOrderedDict) return this.#push(this.#orderedDict(parameters));
     if (name === kRebuildTensor || name === kRebuildTensorOld) return this.#push(this.#tensor(parameters));
     const [data] = parameters;
-    if (name === kRebuildParameter && isTensor(data)) return this.#push(data);
+    if (name === kRebuildParameter && isKind(data, 'tensor')) return this.#push(data);
     this.#fail('The pickle calls something that cannot be called');
   }
 
   #globalName(value: PickleValue): string | undefined {
-    const isGlobal = typeof value === 'object' && value !== null && !(value instanceof PickleDict) && value.kind === 'global';
-    return isGlobal ? value.name : undefined;
+    return isKind(value, 'global') ? value.name : undefined;
   }
 
   #newObject(): void {
@@ -360,11 +311,9 @@ class Machine {
     const dict = this.#newDict();
     const [pairs] = parameters;
     if (pairs === undefined) return dict;
-    if (parameters.length > 1 || typeof pairs !== 'object' || pairs === null || pairs instanceof PickleDict || pairs.kind !== 'list') {
-      this.#fail('Expected a list of pairs for an OrderedDict');
-    }
+    if (parameters.length > 1 || !isKind(pairs, 'list')) this.#fail('Expected a list of pairs for an OrderedDict');
     for (const pair of pairs.items) {
-      const items = typeof pair === 'object' && pair !== null && !(pair instanceof PickleDict) && pair.kind === 'list' ? pair.items : this.#tuple(pair);
+      const items = isKind(pair, 'list') ? pair.items : this.#tuple(pair);
       if (items.length !== 2) this.#fail('Expected a list of pairs for an OrderedDict');
       this.#setItem(dict, items[0], items[1] ?? null);
     }
@@ -375,7 +324,7 @@ class Machine {
   #storage(items: readonly PickleValue[]): PickleStorage {
     this.#count();
     const [tag, type, key, device, length, view] = items;
-    const element = typeof type === 'object' && type !== null && !(type instanceof PickleDict) && type.kind === 'global' ? type.type : undefined;
+    const element = isKind(type, 'global') ? type.type : undefined;
     if (items.length < 5 || items.length > 6 || tag !== 'storage' || element === undefined || typeof key !== 'string' || typeof device !== 'string') {
       this.#fail("Expected a storage as ('storage', class, key, device, elements)");
     }
@@ -389,8 +338,7 @@ class Machine {
   #tensor(parameters: readonly PickleValue[]): PickleTensor {
     this.#count();
     const [storage, offset, size, stride] = parameters;
-    const isStorage = typeof storage === 'object' && storage !== null && !(storage instanceof PickleDict) && storage.kind === 'storage';
-    if (!isStorage || size === undefined || stride === undefined || parameters.length > 7) {
+    if (!isKind(storage, 'storage') || size === undefined || stride === undefined || parameters.length > 7) {
       return this.#fail('Expected a tensor as (storage, offset, size, stride, ...)');
     }
     return {
@@ -401,8 +349,4 @@ class Machine {
       stride: this.#tuple(stride).map((value) => this.#natural(value)),
     };
   }
-}
-
-export function isTensor(value: PickleValue | undefined): value is PickleTensor {
-  return typeof value === 'object' && value !== null && !(value instanceof PickleDict) && value.kind === 'tensor';
 }

@@ -9,7 +9,8 @@
 
 import { EfficientNetError } from '../errors.js';
 import { ByteReader, elementBytes, invalidCheckpoint, quote } from './bytes.js';
-import { PickleDict, readPickleInStream, type PickleInStream, type PickleStorage } from './pickle.js';
+import { readPickleInStream, type PickleInStream } from './pickle.js';
+import { isKind, PickleDict, type PickleStorage } from './pickle-values.js';
 import type { Checkpoint } from './tensor.js';
 import { resolveTensors } from './torch-tensors.js';
 
@@ -58,7 +59,7 @@ function checkMachine({ value }: PickleInStream, at: number): void {
 }
 
 function storageKeys({ value }: PickleInStream, at: number): readonly string[] {
-  const items = typeof value === 'object' && value !== null && !(value instanceof PickleDict) && value.kind === 'list' ? value.items : undefined;
+  const items = isKind(value, 'list') ? value.items : undefined;
   const keys = items?.filter((item) => typeof item === 'string');
   if (keys === undefined || keys.length !== items?.length || new Set(keys).size !== keys.length) {
     throw invalidCheckpoint('Expected a list of the different keys of the storages', at);

@@ -4,7 +4,7 @@
 // as views where they lie so already. Reads no container; see torch.ts and torch-stream.ts.
 
 import { elementBytes, elementCount, formatShape, invalidCheckpoint, quote } from './bytes.js';
-import { isTensor, PickleDict, type PickleStorage, type PickleTensor, type PickleValue } from './pickle.js';
+import { isKind, PickleDict, type PickleStorage, type PickleTensor, type PickleValue } from './pickle-values.js';
 import type { Tensor } from './tensor.js';
 
 /** A storage's bytes, or undefined where the file has none of that key. */
@@ -32,7 +32,7 @@ export function resolveTensors(value: PickleValue, find: FindStorage, fileLength
 function stateDict(value: PickleValue): Map<string, PickleTensor> {
   const tensors = new Map<string, PickleTensor>();
   for (const [name, tensor] of unwrap(value).entries) {
-    if (typeof name !== 'string' || !isTensor(tensor)) {
+    if (typeof name !== 'string' || !isKind(tensor, 'tensor')) {
       throw invalidCheckpoint(`Expected a dictionary of named tensors, but its entry ${quote(String(name))} is none`);
     }
     tensors.set(name, tensor);

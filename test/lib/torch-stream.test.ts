@@ -5,24 +5,17 @@
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { EfficientNetError, type ErrorCode } from '../../lib/errors.js';
+import type { ErrorCode } from '../../lib/errors.js';
 import { parseCheckpoint } from '../../lib/formats/index.js';
 import { readTorch } from '../../lib/formats/torch.js';
 import { readTorchStream } from '../../lib/formats/torch-stream.js';
-import { loads } from './helpers/damage.js';
+import { loads, assertRefuses } from './helpers/damage.js';
 import { dict, int, latin, pickle, storage, tensor, text, type TensorParts } from './helpers/pickle-writer.js';
 
 const golden = join(__dirname, '..', '..', '..', 'test', 'golden');
 const small = readFileSync(join(golden, 'small-old.pth'));
 
-function assertRefused(bytes: Uint8Array, message: RegExp, code: ErrorCode = 'ERR_INVALID_CHECKPOINT'): void {
-  assert.throws(() => readTorchStream(bytes), (error: unknown) => {
-    assert.ok(error instanceof EfficientNetError, String(error));
-    assert.equal(error.code, code, error.message);
-    assert.match(error.message, message);
-    return true;
-  });
-}
+const assertRefused = (bytes: Uint8Array, message: RegExp, code: ErrorCode = 'ERR_INVALID_CHECKPOINT'): void => assertRefuses(() => readTorchStream(bytes), code, message);
 
 // --- streams by hand -------------------------------------------------------------------------
 

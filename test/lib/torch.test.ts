@@ -5,25 +5,18 @@
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { EfficientNetError, type ErrorCode } from '../../lib/errors.js';
+import type { ErrorCode } from '../../lib/errors.js';
 import { parseCheckpoint } from '../../lib/formats/index.js';
 import { readTorch } from '../../lib/formats/torch.js';
 import { writeZip, type ZipEntry, type ZipFaults, type ZipStyle } from './zip-writer.js';
-import { loads as loadsOrRefuses } from './helpers/damage.js';
+import { loads as loadsOrRefuses, assertRefuses } from './helpers/damage.js';
 import { dict, global, int, latin, pickle, storage, tensor, text, tuple, type TensorParts } from './helpers/pickle-writer.js';
 
 // Compiled tests lie in dist/test/lib, the golden files in test/golden.
 const golden = join(__dirname, '..', '..', '..', 'test', 'golden');
 const small = readFileSync(join(golden, 'small.pth'));
 
-function assertRefused(bytes: Uint8Array, message: RegExp, code: ErrorCode = 'ERR_INVALID_CHECKPOINT'): void {
-  assert.throws(() => readTorch(bytes), (error: unknown) => {
-    assert.ok(error instanceof EfficientNetError, String(error));
-    assert.equal(error.code, code, error.message);
-    assert.match(error.message, message);
-    return true;
-  });
-}
+const assertRefused = (bytes: Uint8Array, message: RegExp, code: ErrorCode = 'ERR_INVALID_CHECKPOINT'): void => assertRefuses(() => readTorch(bytes), code, message);
 
 const elements = Buffer.from(Float32Array.of(0, 1, 2, 3, 4, 5).buffer);
 
