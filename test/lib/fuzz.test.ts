@@ -55,7 +55,8 @@ describe('fuzzer', function () {
   it('knows every reader of lib/formats', () => {
     const formats = join(__dirname, '..', '..', 'lib', 'formats');
     const isReader = (file: string): boolean => /^exports\.(read|parse)[A-Z]\w* = /m.test(readFileSync(join(formats, file), 'utf8'));
-    const found = readdirSync(formats).filter((file) => file.endsWith('.js') && isReader(file));
+    // file.js reads paths; what the bytes mean it does not know.
+    const found = readdirSync(formats).filter((file) => file.endsWith('.js') && file !== 'file.js' && isReader(file));
     assert.ok(found.length >= 6, found.join());
     const entries = join(__dirname, '..', 'fuzz', 'readers');
     const used = readdirSync(entries).map((file) => readFileSync(join(entries, file), 'utf8')).join();

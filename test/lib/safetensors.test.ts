@@ -6,7 +6,7 @@ import { strict as assert } from 'node:assert';
 import { EfficientNetError, type ErrorCode } from '../../lib/errors.js';
 import { readSafetensors, safetensorsParts, writeSafetensors } from '../../lib/formats/safetensors.js';
 import type { Tensor } from '../../lib/formats/tensor.js';
-import { loads as loadsOrRefuses, assertRefuses } from './helpers/damage.js';
+import { loads as loadsOrRefuses, assertRefusesAtLength } from './helpers/damage.js';
 
 /** A file with any header text and any data, sound or not. */
 function file(header: string | Uint8Array, dataLength: number, headerLength?: number | bigint): Uint8Array {
@@ -17,7 +17,7 @@ function file(header: string | Uint8Array, dataLength: number, headerLength?: nu
   return bytes;
 }
 
-const assertRefused = (bytes: Uint8Array, message: RegExp, code: ErrorCode = 'ERR_INVALID_CHECKPOINT'): void => assertRefuses(() => readSafetensors(bytes), code, message);
+const assertRefused = (bytes: Uint8Array, message: RegExp, code: ErrorCode = 'ERR_INVALID_CHECKPOINT'): void => assertRefusesAtLength(() => readSafetensors(bytes), code, message);
 
 const one = '"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}';
 

@@ -9,13 +9,13 @@ import type { ErrorCode } from '../../lib/errors.js';
 import { parseCheckpoint } from '../../lib/formats/index.js';
 import { readTorch } from '../../lib/formats/torch.js';
 import { readTorchStream } from '../../lib/formats/torch-stream.js';
-import { loads, assertRefuses } from './helpers/damage.js';
+import { loads, assertRefusesAtLength } from './helpers/damage.js';
 import { dict, int, latin, pickle, storage, tensor, text, type TensorParts } from './helpers/pickle-writer.js';
 
 const golden = join(__dirname, '..', '..', '..', 'test', 'golden');
 const small = readFileSync(join(golden, 'small-old.pth'));
 
-const assertRefused = (bytes: Uint8Array, message: RegExp, code: ErrorCode = 'ERR_INVALID_CHECKPOINT'): void => assertRefuses(() => readTorchStream(bytes), code, message);
+const assertRefused = (bytes: Uint8Array, message: RegExp, code: ErrorCode = 'ERR_INVALID_CHECKPOINT'): void => assertRefusesAtLength(() => readTorchStream(bytes), code, message);
 
 // --- streams by hand -------------------------------------------------------------------------
 

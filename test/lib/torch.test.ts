@@ -9,14 +9,14 @@ import type { ErrorCode } from '../../lib/errors.js';
 import { parseCheckpoint } from '../../lib/formats/index.js';
 import { readTorch } from '../../lib/formats/torch.js';
 import { writeZip, type ZipEntry, type ZipFaults, type ZipStyle } from './zip-writer.js';
-import { loads as loadsOrRefuses, assertRefuses } from './helpers/damage.js';
+import { loads as loadsOrRefuses, assertRefusesAtLength } from './helpers/damage.js';
 import { dict, global, int, latin, pickle, storage, tensor, text, tuple, type TensorParts } from './helpers/pickle-writer.js';
 
 // Compiled tests lie in dist/test/lib, the golden files in test/golden.
 const golden = join(__dirname, '..', '..', '..', 'test', 'golden');
 const small = readFileSync(join(golden, 'small.pth'));
 
-const assertRefused = (bytes: Uint8Array, message: RegExp, code: ErrorCode = 'ERR_INVALID_CHECKPOINT'): void => assertRefuses(() => readTorch(bytes), code, message);
+const assertRefused = (bytes: Uint8Array, message: RegExp, code: ErrorCode = 'ERR_INVALID_CHECKPOINT'): void => assertRefusesAtLength(() => readTorch(bytes), code, message);
 
 const elements = Buffer.from(Float32Array.of(0, 1, 2, 3, 4, 5).buffer);
 
