@@ -125,8 +125,16 @@ async function openPlace(given: CheckedWeights, place: WeightsPlace): Promise<Op
     return await finish(given, opened, { config, path: typeof path === 'string' ? path : fileURLToPath(path), breathe });
   } catch (error) {
     await opened.abandon();
-    throw error;
+    throw ofPart(error, String(path));
   }
+}
+
+/** Where tensors are missing because the file is one of several, says how to give them all. */
+function ofPart(error: unknown, path: string): unknown {
+  const isPart = error instanceof EfficientNetError && error.code === 'ERR_WEIGHTS_MISMATCH' && /-\d+-of-\d+\.safetensors$/.test(path);
+  if (!isPart) return error;
+  const message = `${error.message.replace(/\.$/, '')}. The file is one part of several: give the index beside it, which ends in .safetensors.index.json, or the folder`;
+  return new EfficientNetError(error.code, message, { cause: error });
 }
 
 interface Found {

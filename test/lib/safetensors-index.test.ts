@@ -10,6 +10,7 @@ import { EfficientNetError } from '../../lib/errors.js';
 import { readCheckpoint } from '../../lib/formats/index.js';
 import { assembleSafetensors, looksLikeSafetensorsIndex, readSafetensorsIndex } from '../../lib/formats/safetensors-index.js';
 import { readSafetensors, writeSafetensors } from '../../lib/formats/safetensors.js';
+import { load } from '../../lib/index.js';
 import { loads } from './helpers/damage.js';
 import { float32, syntheticB0 } from './synthetic.js';
 
@@ -46,6 +47,20 @@ describe('safetensors in several files', () => {
     assert.equal(found.tensors.get('c')?.bytes.buffer, c.buffer);
     assert.equal(found.metadata.get('format'), 'pt');
   });
+
+  it('one part alone is told to be one, and its index gives the whole', async () => {
+    const all = [...syntheticB0('timm').values()];
+    const parts = [all.slice(0, 100), all.slice(100)].map((tensors, i) => ({ name: `model-0000${i + 1}-of-00002.safetensors`, tensors }));
+    for (const { name, tensors } of parts) writeFileSync(join(home, name), writeSafetensors(tensors));
+    const weightMap = Object.fromEntries(parts.flatMap(({ name, tensors }) => tensors.map((tensor) => [tensor.name, name])));
+    writeFileSync(join(home, 'model.safetensors.index.json'), text({ weight_map: weightMap }));
+    const options = { architecture: 'efficientnet_b0', threads: 1 };
+    for (const { name } of parts) {
+      await rejects(load({ ...options, weights: join(home, name) }), 'ERR_WEIGHTS_MISMATCH', /\. The file is one part of several: give the index beside it/);
+    }
+    await (await load({ ...options, weights: join(home, 'model.safetensors.index.json') })).close();
+    await (await load({ ...options, weights: home })).close();
+  }).timeout(30_000);
 
   it('refuses what index and files disagree on', () => {
     const assemble = (weightMap: unknown, files = shards): unknown => assembleSafetensors(readSafetensorsIndex(text({ weight_map: weightMap })), files);
