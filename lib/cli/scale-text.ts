@@ -84,7 +84,7 @@ function showPhis(rows: readonly PhiRow[], terminal: Terminal): void {
     [
       right('phi'),
       right('width', 3),
-      right('depth', 4),
+      right('depth', 3),
       right('resolution'),
       right('blocks', 5),
       right('parameters', 2),
@@ -197,9 +197,9 @@ function showDimensions(rows: readonly DimensionRow[], terminal: Terminal): void
   terminal.table(
     [
       { title: 'scaled in' },
-      right('width', 2),
+      right('width', 3),
       right('depth', 3),
-      right('pixels', 4),
+      right('pixels', 3),
       right('parameters', 5),
       right('MACs'),
       ...columns,

@@ -10,7 +10,7 @@ export type Stream = Writable & { readonly isTTY?: boolean; readonly columns?: n
 export interface Column {
   readonly title: string;
   readonly align?: 'left' | 'right';
-  /** Left out where a terminal is too narrow for all, the highest first; never unless given. */
+  /** Left out where a terminal is too narrow for all, the highest first and equal ones together; never unless given. */
   readonly drop?: number;
 }
 
@@ -77,13 +77,12 @@ export class Terminal {
 
 /** Places of the columns that fit, without those to be left out first. */
 function keptColumns(columns: readonly Column[], widths: readonly number[], room: number): readonly number[] {
-  const kept = columns.map((_, c) => c);
-  const needed = (): number => kept.reduce((sum, c) => sum + (widths[c] ?? 0) + 2, -2);
-  const droppable = columns.flatMap(({ drop }, c) => (drop === undefined ? [] : [{ drop, c }])).sort((a, b) => a.drop - b.drop);
-  while (needed() > room) {
-    const last = droppable.pop();
-    if (last === undefined) break;
-    kept.splice(kept.indexOf(last.c), 1);
+  const orders = [...new Set(columns.flatMap(({ drop }) => drop ?? []))].sort((a, b) => a - b);
+  let kept = columns.map((_, c) => c);
+  while (kept.reduce((sum, c) => sum + (widths[c] ?? 0) + 2, -2) > room) {
+    const highest = orders.pop();
+    if (highest === undefined) break;
+    kept = kept.filter((c) => columns[c]?.drop !== highest);
   }
   return kept;
 }

@@ -17,20 +17,23 @@ import { checkFormula, phiRange, scaleBy, scaleOptionNames, type Formula, type S
 export type BudgetKind = 'milliseconds' | 'macs' | 'parameters' | 'memory';
 
 export interface FitBudgetOptions extends ScaleOptions {
-  /** Give exactly one of the four. */
+  /** For one image, the median. Give exactly one of the four, above 0. */
   readonly milliseconds?: number | undefined;
+  /** Multiply-accumulates of one image. */
   readonly macs?: number | undefined;
   readonly parameters?: number | undefined;
+  /** Packed weights and activations, in bytes. */
   readonly memory?: number | undefined;
   /**
    * Choose among named networks in place of phi: true for b0 to b8 and l2, or a list of names. The one
    * with the most MACs that fits is taken, whatever share of the budget it uses.
    */
   readonly family?: boolean | readonly string[] | undefined;
-  /** As `load` takes them. */
+  /** To measure with, as `load` takes them: 1 to 1024 threads, all cores unless given. */
   readonly threads?: number | undefined;
   readonly isa?: Isa | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Called after each measurement; an error that it throws ends the search. */
   readonly onProgress?: ((trial: BudgetTrial) => void) | undefined;
 }
 

@@ -10,9 +10,10 @@ import type { ScaledNetwork } from './scale.js';
 export type Evaluation = number | Readonly<Record<string, number>>;
 
 /**
- * The goal of the paper's search for B0: accuracy * (work / target)^w, where `work` is the MACs (the
+ * The goal of the paper's search for B0 (arXiv 1905.11946, section 4): accuracy * (work / target)^w, where `work` is the MACs (the
  * paper writes FLOPS) of one image, the target is 400 million and w is -0.07: a network of twice the work may cost
- * 5 % of the accuracy.
+ * 5 % of the accuracy. Accuracy in any unit, which the result keeps; work and target in the same one,
+ * above 0.
  *
  * @example searchObjective(77.1, 390e6) // 77.24
  */

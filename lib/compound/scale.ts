@@ -21,17 +21,17 @@ import {
 import { shareLayers, type DepthRounding } from './depth.js';
 
 export interface ScaleOptions {
-  /** Depth grows as alpha^phi; 1.2 unless given, what the paper found on B0. */
+  /** Depth grows as alpha^phi; 0.1 to 10, 1.2 unless given, what the paper found on B0. */
   readonly alpha?: number | undefined;
-  /** Width grows as beta^phi; 1.1 unless given. */
+  /** Width grows as beta^phi; 0.1 to 10, 1.1 unless given. */
   readonly beta?: number | undefined;
-  /** Resolution grows as gamma^phi; 1.15 unless given. */
+  /** Resolution grows as gamma^phi; 0.1 to 10, 1.15 unless given. */
   readonly gamma?: number | undefined;
   /** What phi = 0 gives: a name of the family, an architecture, or a network before scaling; 'b0' unless given. */
   readonly base?: string | BaseNetwork | Architecture | undefined;
-  /** Height and width in pixels at phi = 0; the base's own, or 224 for a base without one. */
+  /** Height and width in pixels at phi = 0, 1 to 4096; the base's own, or 224 for a base without one. */
   readonly resolution?: number | undefined;
-  /** Channels are rounded to multiples of this; the base's own, which is 8, unless given. */
+  /** Channels are rounded to multiples of this, 1 to 512; the base's own, which is 8, unless given. */
   readonly divisor?: number | undefined;
   /** Layers to the nearest whole number in all ('nearest', the default), or stage by stage upwards ('up'). */
   readonly depthRounding?: DepthRounding | undefined;
@@ -45,11 +45,12 @@ export interface ScaleOptions {
   readonly fixedEnds?: boolean | undefined;
   /** Coefficients that break the paper's condition are an error in place of a warning. */
   readonly strict?: boolean | undefined;
-  /** How far alpha * beta^2 * gamma^2 may be from 2; 0.1 unless given. */
+  /** How far alpha * beta^2 * gamma^2 may be from 2, 0 to 100; 0.1 unless given. */
   readonly tolerance?: number | undefined;
+  /** As buildNetwork takes them: 'symmetric' and 1e-5 unless given. */
   readonly padding?: Padding | undefined;
   readonly batchNormEpsilon?: number | undefined;
-  /** 1000 unless given. */
+  /** 1 to 1,000,000; 1000 unless given. */
   readonly classes?: number | undefined;
 }
 
@@ -119,7 +120,7 @@ export interface Formula extends CompoundCoefficients {
 /**
  * The network that is `phi` steps larger than the base: depth times alpha^phi, width times beta^phi,
  * resolution times gamma^phi, so that its work is about (alpha * beta^2 * gamma^2)^phi times the
- * base's. Negative phi gives smaller ones.
+ * base's (arXiv 1905.11946, equation 3). Negative phi gives smaller ones.
  *
  * Channels are rounded as in every network of the family (to multiples of 8). Layers are rounded to
  * the nearest sum over all stages; the published networks round each stage up (`depthRounding: 'up'`),

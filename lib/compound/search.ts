@@ -62,7 +62,7 @@ export interface SearchOptions extends Pick<ScaleOptions, SharedOption> {
    * signal is aborted when the search is, or when the time is over.
    */
   readonly evaluate: (scaled: ScaledNetwork, context: { readonly signal: AbortSignal }) => Promise<Evaluation> | Evaluation;
-  /** The step that is searched at; 1 unless given. */
+  /** The step that is searched at; 1 unless given, as in the paper. */
   readonly phi?: number | undefined;
   /** Which points of the grid count: alpha * beta^2 * gamma^2 within a tolerance of a target; 2 and 0.1 unless given. */
   readonly constraint?: Constraint | undefined;
@@ -78,9 +78,9 @@ export interface SearchOptions extends Pick<ScaleOptions, SharedOption> {
    * MACs, or the only objective.
    */
   readonly score?: ((values: Readonly<Record<string, number>>, scaled: ScaledNetwork) => number) | undefined;
-  /** Evaluations at a time; 1 unless given, which measuring latency needs. */
+  /** Evaluations at a time, 1 to 1024; 1 unless given, which measuring latency needs. */
   readonly concurrency?: number | undefined;
-  /** Milliseconds for one evaluation; unlimited unless given. */
+  /** Milliseconds for one evaluation, 1 to 2^31 - 1; unlimited unless given. */
   readonly timeout?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: SearchProgress) => void) | undefined;
@@ -130,7 +130,8 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 const MOST_EVALUATIONS = 10_000;
 
 /**
- * Evaluates every point of a grid over alpha, beta and gamma that meets the constraint.
+ * Evaluates every point of a grid over alpha, beta and gamma that meets the constraint: step 1 of the
+ * paper's method (arXiv 1905.11946, section 3.3). At most 10,000 points.
  *
  * An evaluation that throws, takes too long, or gives something else than finite numbers is kept as a
  * point with its error; the others go on. Rejects with a SearchError that holds everything finished:

@@ -12,16 +12,19 @@ import { runCommandLine } from '../../lib/cli/main.js';
 import { Terminal, type Stream } from '../../lib/cli/terminal.js';
 import { scale } from '../../lib/index.js';
 
-async function call(args: string): Promise<{ readonly status: number; readonly out: string; readonly err: string }> {
+/** On a terminal of so many columns, or into a pipe. */
+async function call(args: string, columns?: number): Promise<{ readonly status: number; readonly out: string; readonly err: string }> {
   const text = { out: '', err: '' };
-  const stream = (name: 'out' | 'err'): Stream =>
-    new Writable({
+  const stream = (name: 'out' | 'err'): Stream => {
+    const writable = new Writable({
       write(chunk: Buffer, _encoding, done) {
         text[name] += chunk.toString();
         done();
       },
     });
-  const status = await runCommandLine(args.split(' ').filter(Boolean), new Terminal(stream('out'), stream('err'), {}));
+    return columns === undefined ? writable : Object.assign(writable, { isTTY: name === 'out', columns });
+  };
+  const status = await runCommandLine(args.split(' ').filter(Boolean), new Terminal(stream('out'), stream('err'), { NO_COLOR: '1' }));
   return { status, ...text };
 }
 
@@ -114,6 +117,22 @@ describe('cli scale, counted', () => {
     const last = networks[2];
     assert.deepEqual([last?.network, last?.macs, last?.parameters], [{ width, depth, resolution }, macs, parameters]);
     assert.deepEqual([value['alpha'], value['product']], [1.2, 1.2 * 1.1 ** 2 * 1.15 ** 2]);
+  });
+
+  it('fits its tables and charts into the terminal', async () => {
+    for (const args of ['scale --phi 0,1,2,3 --no-measure', 'scale --table', 'scale --dimension all --no-measure', 'scale --family --no-measure']) {
+      for (const columns of [60, 200]) {
+        const { out } = await call(args, columns);
+        assert.ok(!out.includes('\u001b'), out);
+        const rows = out.split('\n').filter((line) => / {2}|[│└┴]/.test(line) && !line.includes('scaled by phi'));
+        assert.ok(rows.length >= 6 && rows.every((line) => line.length <= columns), out);
+        // Dimensions are shown together or not at all.
+        assert.equal(/\bwidth\b {2,}/.test(out), /\bdepth\b {2,}/.test(out), out);
+      }
+    }
+    const widest = (text: string): number => Math.max(...text.split('\n').filter((line) => line.includes('─')).map((line) => line.length));
+    const chart = 'scale --phi 0,1,2,3 --no-measure';
+    assert.deepEqual([widest((await call(chart, 60)).out), widest((await call(chart, 200)).out), widest((await call(chart)).out)], [60, 100, 76]);
   });
 
   it('shows the published table beside the formula', async () => {
