@@ -13,12 +13,17 @@ import type { CheckpointSource } from './source.js';
 
 /**
  * 'center': the short side is resized to floor(size / cropFraction), the aspect kept, the centre cut
- * out. 'squash': both sides are resized to the input size; the aspect is lost.
+ * out. 'squash': both sides are resized to that, the aspect is lost, and the centre is cut out.
  */
 export type Crop = 'center' | 'squash';
 
-/** Pillow's antialiased bicubic and bilinear, or TensorFlow's bilinear without antialias. */
-export type Filter = 'bicubic' | 'bilinear' | 'bilinear-plain';
+/**
+ * Pillow's filters, antialiased but for 'nearest', which takes one pixel for each; 'bilinear-plain' is
+ * TensorFlow's bilinear without antialias.
+ */
+export type Filter = 'bicubic' | 'bilinear' | 'bilinear-plain' | 'nearest' | 'lanczos' | 'box' | 'hamming';
+
+const filters: readonly Filter[] = ['bicubic', 'bilinear', 'bilinear-plain', 'nearest', 'lanczos', 'box', 'hamming'];
 
 export type Rgb = readonly [red: number, green: number, blue: number];
 
@@ -27,7 +32,7 @@ export interface Recipe {
   readonly height: number;
   readonly width: number;
   readonly crop: Crop;
-  /** Share of the resized image that the crop keeps, 0.001 to 1; not used by 'squash'. */
+  /** Share of the resized image that the crop keeps, 0.001 to 1. */
   readonly cropFraction: number;
   readonly filter: Filter;
   /** The network sees (x / 255 - mean) / std. */
@@ -91,7 +96,8 @@ export function recipeFor(
     case 'torchvision':
       return defaultOf(torchvisionModels, architecture, false) ?? standardRecipe(network.resolution);
     case 'transformers':
-      return { ...standardRecipe(network.resolution), crop: 'squash' };
+      // What is published squashes to the input's size by the nearest pixel.
+      return { ...standardRecipe(network.resolution), crop: 'squash', cropFraction: 1, filter: 'nearest' };
     case 'keras':
     case 'tensorflow':
       return tensorflowRecipe(architecture, network.resolution);
@@ -127,7 +133,8 @@ function tensorflowRecipe(architecture: string, size: number): Recipe {
   if (/^(lite|edgetpu)/.test(architecture)) return published({ size, cropFraction, normalisation: 'bytes-127' });
   if (!architecture.startsWith('v2-')) return standardRecipe(size);
   const normalisation = architecture.startsWith('v2-b') ? 'imagenet' : 'bytes-128';
-  return published({ size, cropFraction, normalisation, filter: 'bilinear', ...(size < 320 ? {} : { squash: true }) });
+  const geometry = size < 320 ? { cropFraction } : { cropFraction: 1, squash: true as const };
+  return published({ size, ...geometry, normalisation, filter: 'bilinear' });
 }
 
 const recipeKeys = ['size', 'height', 'width', 'crop', 'cropFraction', 'filter', 'mean', 'std'] as const;
@@ -148,11 +155,9 @@ export function checkRecipe(value: unknown, base: Recipe, name: string = 'recipe
     height: checked('height', size ?? base.height, checkSide),
     width: checked('width', size ?? base.width, checkSide),
     crop: checked('crop', base.crop, (field, crop) => checkOneOf<Crop>(field, crop, ['center', 'squash'])),
-    // Below 1 / 1000 the resized image would be thousands of times the crop, surely a slip.
-    cropFraction: checked('cropFraction', base.cropFraction, (field, share) => checkFinite(field, share, 0.001, 1)),
-    filter: checked('filter', base.filter, (field, filter) =>
-      checkOneOf<Filter>(field, filter, ['bicubic', 'bilinear', 'bilinear-plain']),
-    ),
+    // Who asks for squashing and no more wants the whole image. Below 1 / 1000 the resized image would be thousands of times the crop, surely a slip.
+    cropFraction: checked('cropFraction', given.crop === 'squash' && base.crop !== 'squash' ? 1 : base.cropFraction, (field, share) => checkFinite(field, share, 0.001, 1)),
+    filter: checked('filter', base.filter, (field, filter) => checkOneOf<Filter>(field, filter, filters)),
     mean: checked('mean', base.mean, (field, mean) => checkRgb(field, mean, false)),
     std: checked('std', base.std, (field, std) => checkRgb(field, std, true)),
   };

@@ -113,11 +113,20 @@ export class FieldReader {
   }
 }
 
-/** Resizing by Pillow's filters, of which this package has two. */
+/** Pillow's filters in the order of its numbers. */
+export const pillowFilters: readonly Filter[] = ['nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming'];
+
+/** By the name that timm has for it. */
 export function filterOf(name: string, from: string, notes: ConfigNote[]): Filter {
-  if (name === 'bicubic' || name === 'bilinear') return name;
+  const found = pillowFilters.find((filter) => filter === name);
+  if (found !== undefined) return found;
   notes.push({ option: 'filter', message: `${from} asks for ${name} resizing, which is not available: taking bicubic` });
   return 'bicubic';
+}
+
+/** Both sides to `resized`, then the centre of `size`. */
+export function squashedCrop(size: number, resized: number): { crop: Crop; cropFraction: number } {
+  return { crop: 'squash', cropFraction: fractionOf(size, resized) };
 }
 
 /** Short side to `resized`, then the centre of `size`. */

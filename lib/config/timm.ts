@@ -86,13 +86,11 @@ function readRecipe(cfg: FieldReader, from: string, notes: ConfigNote[]): Recipe
   if (mode !== 'center' && mode !== 'squash') {
     notes.push({ option: 'crop', message: `${from} asks for the crop_mode ${mode}, which is not available: taking center` });
   }
-  if (mode === 'squash' && fraction !== undefined && fraction < 1) {
-    notes.push({ option: 'crop', message: `${from} asks for ${fraction} of the squashed image, which is not available: taking all of it` });
-  }
   return {
     ...(size === undefined ? {} : readSize(size, from)),
     crop: mode === 'squash' ? 'squash' : 'center',
-    cropFraction: fraction,
+    // timm's own default, of which the base's may be another.
+    cropFraction: fraction ?? (mode === 'squash' ? 0.875 : undefined),
     filter: filter === undefined ? undefined : filterOf(filter, from, notes),
     mean: cfg.rgb('mean'),
     std: cfg.rgb('std'),

@@ -5,11 +5,8 @@
 import { coefficients } from '../scaling.js';
 import { EfficientNetError } from '../errors.js';
 import type { RecipeOptions } from '../recipe.js';
-import { badConfig, centreCrop, FieldReader, filterOf, type CheckpointConfig, type ConfigNote, type Fields } from './config.js';
+import { badConfig, centreCrop, FieldReader, pillowFilters, squashedCrop, type CheckpointConfig, type ConfigNote, type Fields } from './config.js';
 import { idLabels } from './labels.js';
-
-/** Pillow's numbers, as `resample` has them. */
-const filters: readonly string[] = ['nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming'];
 
 /** `named` as in timm.ts. @throws EfficientNetError ERR_INVALID_CHECKPOINT, ERR_UNSUPPORTED for another kind of model */
 export function readTransformersConfig(config: Fields, preprocessor: Fields | undefined, from: string, named: boolean): CheckpointConfig {
@@ -44,12 +41,10 @@ function architectureOf(fields: FieldReader): string | undefined {
 }
 
 function readProcessor(fields: FieldReader, imageSize: number | undefined, notes: ConfigNote[]): RecipeOptions {
-  const { from } = fields;
   const resample = fields.number('resample', 0, 5);
-  const name = resample === undefined ? undefined : filters[resample];
   return {
     ...readGeometry(fields, imageSize, notes),
-    filter: name === undefined ? undefined : filterOf(name, from, notes),
+    filter: resample === undefined ? undefined : pillowFilters[resample],
     ...readNormalisation(fields),
   };
 }
@@ -70,11 +65,20 @@ function readGeometry(fields: FieldReader, imageSize: number | undefined, notes:
     notes.push({ option: 'crop', message: `${from} does not resize: taking the centre of images resized to the input's size` });
     return { height, width, crop: 'center', cropFraction: 1 };
   }
-  if (size.height !== height || size.width !== width) {
-    const asked = `squashes images to ${size.height} x ${size.width} and cuts out ${height} x ${width}`;
-    notes.push({ option: 'crop', message: `${from} ${asked}, which is not available: squashing them to that` });
-  }
-  return { height, width, crop: 'squash' };
+  return { height, width, ...squashing(size, { height, width }, from, notes) };
+}
+
+/** Images are squashed to `size`, of which `input` is cut out: by one fraction, as our recipes have it. */
+function squashing(size: Size, { height, width }: { readonly height: number; readonly width: number }, from: string, notes: ConfigNote[]): RecipeOptions {
+  const rows = Math.max(size.height ?? height, height);
+  const columns = Math.max(size.width ?? width, width);
+  const exact = [squashedCrop(height, rows), squashedCrop(width, columns)].find(
+    ({ cropFraction }) => Math.floor(height / cropFraction) === rows && Math.floor(width / cropFraction) === columns,
+  );
+  if (exact !== undefined && rows === size.height && columns === size.width) return exact;
+  const asked = `squashes images to ${size.height} x ${size.width} and cuts out ${height} x ${width}`;
+  notes.push({ option: 'crop', message: `${from} ${asked}, which is not available: squashing them to that` });
+  return { crop: 'squash', cropFraction: 1 };
 }
 
 interface Size {

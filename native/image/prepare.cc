@@ -59,10 +59,10 @@ int64_t crop_offset(int64_t resized, int cropped) {
 // Sizes and offsets as timm and torchvision compute them. Since the crop fraction is at most 1, the
 // resized image is never smaller than the crop, and nothing needs to be padded.
 geometry place(const pixels& src, const recipe& how) {
-  int64_t height = how.height, width = how.width;
+  const int64_t target_h = static_cast<int64_t>(std::floor(how.height / how.crop_fraction));
+  const int64_t target_w = static_cast<int64_t>(std::floor(how.width / how.crop_fraction));
+  int64_t height = target_h, width = target_w;
   if (!how.squash) {
-    const int64_t target_h = static_cast<int64_t>(std::floor(how.height / how.crop_fraction));
-    const int64_t target_w = static_cast<int64_t>(std::floor(how.width / how.crop_fraction));
     if (target_h == target_w) {
       // torchvision's Resize to one number: the short side is met, the long side is truncated.
       const int64_t shorter = std::min(src.width, src.height), longer = std::max(src.width, src.height);

@@ -28,6 +28,11 @@ enum class interpolation : uint8_t {
   bicubic,   // a = -0.5
   bilinear,
   bilinear_plain,  // TensorFlow's resize: half-pixel centres, no antialias, float result
+  // Pillow's again. `nearest` takes one pixel for each, also where the image shrinks.
+  nearest,
+  lanczos,
+  box,
+  hamming,
 };
 
 struct recipe {
@@ -35,7 +40,7 @@ struct recipe {
   // Centre crop: resize the short side to floor(size / crop_fraction), keep the aspect, cut the centre.
   // Where height and width differ, the image is resized to just cover floor(height / crop_fraction) by
   // floor(width / crop_fraction), as timm does.
-  // squash: resize both sides to the input size (crop_fraction is not used, but checked).
+  // squash: resize both sides to floor(size / crop_fraction), the aspect lost, and cut the centre.
   bool squash = false;
   double crop_fraction = 0.875;  // above 0, at most 1
   interpolation filter = interpolation::bicubic;

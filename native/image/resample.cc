@@ -10,9 +10,23 @@ namespace effnet {
 
 namespace {
 
+constexpr double kPi = 3.14159265358979323846;
+
 double triangle(double x) {
   x = std::fabs(x);
   return x < 1.0 ? 1.0 - x : 0.0;
+}
+
+double box(double x) { return x > -0.5 && x <= 0.5 ? 1.0 : 0.0; }
+
+double sinc(double x) { return x == 0.0 ? 1.0 : std::sin(x * kPi) / (x * kPi); }
+
+double lanczos(double x) { return x >= -3.0 && x < 3.0 ? sinc(x) * sinc(x / 3.0) : 0.0; }
+
+// A raised cosine over one lobe; Pillow writes its two constants in single precision.
+double hamming(double x) {
+  x = std::fabs(x);
+  return x < 1.0 ? sinc(x) * (double(0.54f) + double(0.46f) * std::cos(x * kPi)) : 0.0;
 }
 
 // Keys' cubic with a = -0.5.
@@ -22,6 +36,21 @@ double cubic(double x) {
   if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1;
   if (x < 2.0) return (((x - 5) * x + 8) * x - 4) * a;
   return 0.0;
+}
+
+struct filter_shape {
+  double (*weight)(double);
+  double support;  // half its width, in source pixels where nothing shrinks
+};
+
+filter_shape shape_of(interpolation filter) {
+  switch (filter) {
+    case interpolation::bicubic: return {cubic, 2.0};
+    case interpolation::lanczos: return {lanczos, 3.0};
+    case interpolation::box: return {box, 0.5};
+    case interpolation::hamming: return {hamming, 1.0};
+    default: return {triangle, 1.0};
+  }
 }
 
 int32_t to_fixed(double weight) {
@@ -38,12 +67,34 @@ status no_memory() {
 status tap_plan::make(const axis& a, interpolation filter) {
   if (a == axis_ && filter == filter_) return status::success();
   axis_ = axis();  // until the plan is whole
+  if (status s = filter == interpolation::nearest ? make_nearest(a) : make_filtered(a, filter); !s.ok()) return s;
+  axis_ = a;
+  filter_ = filter;
+  return status::success();
+}
 
-  const auto weight_of = filter == interpolation::bicubic ? cubic : triangle;
+status tap_plan::make_nearest(const axis& a) {
+  const size_t count = static_cast<size_t>(a.count);
+  if (!runs_.reserve(count) || !weights_.reserve(count)) return no_memory();
+  pitch_ = 1;
+  longest_ = 1;
+  // Pillow adds the step up instead of multiplying, and so do we: the last bit may choose the pixel.
+  const double step = static_cast<double>(a.source) / static_cast<double>(a.resized);
+  double at = step * 0.5;
+  for (int64_t i = 0; i < a.first; ++i) at += step;
+  for (int i = 0; i < a.count; ++i, at += step) {
+    runs_.data()[i] = {std::min(static_cast<int>(at), a.source - 1), 1};
+    weights_.data()[i] = 1 << kResampleBits;
+  }
+  return status::success();
+}
+
+status tap_plan::make_filtered(const axis& a, interpolation filter) {
+  const filter_shape shape = shape_of(filter);
   const double scale = static_cast<double>(a.source) / static_cast<double>(a.resized);
   // Shrinking stretches the filter over the source pixels that an output pixel covers.
   const double stretch = std::max(scale, 1.0);
-  const double support = (filter == interpolation::bicubic ? 2.0 : 1.0) * stretch;
+  const double support = shape.support * stretch;
 
   pitch_ = std::min(static_cast<size_t>(std::ceil(support)) * 2 + 1, static_cast<size_t>(a.source));
   const size_t count = static_cast<size_t>(a.count);
@@ -56,7 +107,7 @@ status tap_plan::make(const axis& a, interpolation filter) {
     const int end = std::min(static_cast<int>(centre + support + 0.5), a.source);
     double total = 0.0;
     for (int k = begin; k < end; ++k) {
-      const double weight = weight_of((k - centre + 0.5) * (1.0 / stretch));
+      const double weight = shape.weight((k - centre + 0.5) * (1.0 / stretch));
       exact_.data()[k - begin] = weight;
       total += weight;
     }
@@ -67,8 +118,6 @@ status tap_plan::make(const axis& a, interpolation filter) {
     runs_.data()[i] = {begin, end - begin};
     longest_ = std::max(longest_, end - begin);
   }
-  axis_ = a;
-  filter_ = filter;
   return status::success();
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One axis of a resize: which source positions make an output position, and with what weights.
-// Antialiased weights are those of Pillow's 8-bit resize, so that its bytes are reproduced exactly;
+// The weights of its filters are those of Pillow's 8-bit resize, so that its bytes are reproduced exactly;
 // plain ones those of TensorFlow's half-pixel bilinear resize. No pixel formats and no images here.
 #pragma once
 
@@ -30,11 +30,11 @@ struct axis {
   }
 };
 
-// Antialiased bicubic or bilinear weights in 22-bit fixed point.
+// Weights of Pillow's filters in 22-bit fixed point; of `nearest` one of 1.
 class tap_plan {
  public:
   // Nothing is computed again for the axis and filter of the last call. The axis does resize.
-  status make(const axis& a, interpolation filter);
+  status make(const axis& a, interpolation filter);  // not bilinear_plain
 
   const tap_run& at(int i) const { return runs_.data()[i]; }
   // Runs and weights, for the kernel.
@@ -43,6 +43,9 @@ class tap_plan {
   int longest() const { return longest_; }
 
  private:
+  status make_nearest(const axis& a);
+  status make_filtered(const axis& a, interpolation filter);
+
   axis axis_;
   interpolation filter_ = interpolation::bicubic;
   size_t pitch_ = 0;

@@ -128,7 +128,11 @@ interpolation filter_named(const std::string& name, Napi::Env env) {
   if (name == "bicubic") return interpolation::bicubic;
   if (name == "bilinear") return interpolation::bilinear;
   if (name == "bilinear-plain") return interpolation::bilinear_plain;
-  throw_invalid(env, "Expected bicubic, bilinear or bilinear-plain for filter but received " + name);
+  if (name == "nearest") return interpolation::nearest;
+  if (name == "lanczos") return interpolation::lanczos;
+  if (name == "box") return interpolation::box;
+  if (name == "hamming") return interpolation::hamming;
+  throw_invalid(env, "Expected bicubic, bilinear, bilinear-plain, nearest, lanczos, box or hamming for filter but received " + name);
 }
 
 pixel_format format_named(const std::string& name, Napi::Env env) {

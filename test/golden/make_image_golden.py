@@ -34,8 +34,9 @@ except ImportError:
 FOLDER = pathlib.Path(__file__).resolve().parent
 MAGIC = b"EFIMAGE1"
 FORMATS = ["rgb", "rgba", "bgra", "gray"]
-FILTERS = {"bicubic": Image.BICUBIC, "bilinear": Image.BILINEAR}
-FILTER_NAMES = ["bicubic", "bilinear", "bilinear_plain"]
+FILTERS = {"bicubic": Image.BICUBIC, "bilinear": Image.BILINEAR, "nearest": Image.NEAREST, "lanczos": Image.LANCZOS,
+           "box": Image.BOX, "hamming": Image.HAMMING}
+FILTER_NAMES = ["bicubic", "bilinear", "bilinear_plain", "nearest", "lanczos", "box", "hamming"]  # as enum interpolation
 PATTERNS = ["noise", "text", "checker", "ramp"]
 
 # name, pattern, width, height, format, filter, squash, crop fraction, out height, out width
@@ -68,6 +69,20 @@ CASES = [
     ("plain, one pixel", "noise", 1, 1, "gray", "bilinear_plain", 1, 1.0, 3, 2),
     ("plain, one row", "noise", 37, 1, "rgba", "bilinear_plain", 1, 1.0, 5, 9),
     ("plain, same size", "noise", 12, 10, "rgb", "bilinear_plain", 1, 1.0, 10, 12),
+    ("squash, crop", "text", 131, 90, "rgb", "bicubic", 1, 0.875, 28, 28),
+    ("squash, odd crop", "noise", 61, 203, "gray", "bilinear", 1, 0.882, 33, 21),
+    ("squash, plain, crop", "noise", 61, 47, "rgb", "bilinear_plain", 1, 0.9, 18, 14),
+    ("nearest, squash", "noise", 451, 300, "rgb", "nearest", 1, 1.0, 61, 64),
+    ("nearest, crop", "noise", 203, 61, "rgba", "nearest", 0, 0.875, 33, 33),
+    ("nearest, enlarged", "noise", 13, 9, "bgra", "nearest", 1, 0.9, 48, 29),
+    ("nearest, very wide", "noise", 20000, 3, "gray", "nearest", 1, 1.0, 8, 133),
+    ("nearest, same height", "noise", 90, 32, "rgb", "nearest", 1, 1.0, 32, 20),
+    ("lanczos, crop", "text", 203, 161, "rgb", "lanczos", 0, 0.875, 33, 33),
+    ("lanczos, enlarged", "noise", 13, 9, "rgb", "lanczos", 1, 1.0, 24, 19),
+    ("box, crop", "noise", 203, 161, "rgb", "box", 0, 0.875, 33, 33),
+    ("box, enlarged", "text", 13, 9, "rgb", "box", 1, 1.0, 24, 19),
+    ("hamming, crop", "noise", 203, 161, "rgb", "hamming", 0, 0.875, 33, 33),
+    ("hamming, enlarged", "text", 13, 9, "rgb", "hamming", 1, 1.0, 24, 19),
 ]
 
 
@@ -103,10 +118,10 @@ def rgb_of(pixels, format):
 
 def geometry(width, height, squash, crop, out_h, out_w):
     """Resized width and height, and the crop's left and top."""
-    if squash:
-        return out_w, out_h, 0, 0
     target_h, target_w = math.floor(out_h / crop), math.floor(out_w / crop)
-    if target_h == target_w:
+    if squash:
+        w, h = target_w, target_h
+    elif target_h == target_w:
         short, long = sorted((width, height))
         other = int(target_h * long / short)
         w, h = (target_h, other) if width <= height else (other, target_h)
@@ -122,7 +137,7 @@ def with_pillow(rgb, filter, squash, crop, out_h, out_w):
     out = np.asarray(image.resize((w, h), FILTERS[filter]))[top:top + out_h, left:left + out_w]
     if torch is not None and not squash and out_h == out_w:
         size = math.floor(out_h / crop)
-        mode = InterpolationMode.BICUBIC if filter == "bicubic" else InterpolationMode.BILINEAR
+        mode = InterpolationMode(filter)
         reference = tv.center_crop(tv.resize(image, size, mode), [out_h, out_w])
         assert np.array_equal(out, np.asarray(reference)), "the geometry is not torchvision's"
     return out
@@ -156,9 +171,10 @@ def photos():
     for name in ("chelsea", "coffee"):
         rgb = np.asarray(Image.open(FOLDER.parent / "images" / (name + ".png")).convert("RGB"))
         for filter, squash in (("bicubic", 0), ("bicubic", 1), ("bilinear", 0)):
-            out = np.ascontiguousarray(with_pillow(rgb, filter, squash, 0.875, 224, 224))
+            crop = 1.0 if squash else 0.875
+            out = np.ascontiguousarray(with_pillow(rgb, filter, squash, crop, 224, 224))
             result.append({
-                "image": name + ".png", "mode": "squash" if squash else "center-crop", "cropFraction": 0.875,
+                "image": name + ".png", "mode": "squash" if squash else "center-crop", "cropFraction": crop,
                 "interpolation": filter, "size": 224, "sha256": hashlib.sha256(out.tobytes()).hexdigest(),
                 "everyRow": 14, "rows": base64.b64encode(out[::14].tobytes()).decode(),
             })

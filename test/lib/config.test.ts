@@ -89,19 +89,25 @@ describe('configuration beside a checkpoint', () => {
   });
 
   it('says what it cannot follow, and which option decides', async () => {
-    const asked = { ...timm.pretrained_cfg, interpolation: 'lanczos', crop_mode: 'border' };
+    const asked = { ...timm.pretrained_cfg, interpolation: 'random', crop_mode: 'border' };
     const found = await read({ ...timm, pretrained_cfg: asked });
     assert.deepEqual(found?.notes.map(({ option }) => option), ['crop', 'filter']);
     const squashed = await read({ ...timm, pretrained_cfg: { ...asked, crop_mode: 'squash', crop_pct: 0.9, interpolation: 'bicubic' } });
-    assert.deepEqual(squashed?.notes.map(({ option }) => option), ['crop']);
+    assert.deepEqual(squashed?.notes, []);
+    assert.deepEqual([squashed?.recipe.crop, squashed?.recipe.cropFraction], ['squash', 0.9]);
+    const { crop_pct: _, ...silent } = timm.pretrained_cfg;
+    assert.equal((await read({ ...timm, pretrained_cfg: { ...silent, crop_mode: 'squash' } }))?.recipe.cropFraction, 0.875);
+    for (const filter of ['nearest', 'lanczos', 'box', 'hamming'] as const) {
+      assert.equal((await recipeOf({ ...timm, pretrained_cfg: { ...timm.pretrained_cfg, interpolation: filter } })).filter, filter);
+    }
   });
 
   it("reads transformers' EfficientNet, whose std counts twice", async () => {
     const found = await read(google, processor);
     assert.deepEqual([found?.architecture, found?.padding, found?.batchNormEpsilon], ['b7', 'same', 0.001]);
-    assert.deepEqual(found?.notes.map(({ option }) => option), ['filter']);
+    assert.deepEqual(found?.notes, []);
     const recipe = await recipeOf(google, processor);
-    assert.deepEqual([recipe.height, recipe.width, recipe.crop], [600, 600, 'squash']);
+    assert.deepEqual([recipe.height, recipe.width, recipe.crop, recipe.cropFraction, recipe.filter], [600, 600, 'squash', 1, 'nearest']);
     assert.deepEqual(recipe.mean, imagenet.mean);
     recipe.std.forEach((std, i) => assert.ok(Math.abs(std - (imagenet.std[i] ?? 0)) < 1e-7, String(std)));
     const once = await recipeOf(google, { ...processor, include_top: false });
@@ -145,6 +151,10 @@ describe('configuration beside a checkpoint', () => {
     const crop = { ...processor, image_processor_type: 'BitImageProcessor', do_center_crop: true, resample: 3, crop_size: 224, size: { shortest_edge: 256 } };
     const centre = await recipeOf(google, crop);
     assert.deepEqual([centre.height, centre.crop, Math.floor(224 / centre.cropFraction), centre.filter], [224, 'center', 256, 'bicubic']);
+    const squashed = await recipeOf(google, { ...processor, do_center_crop: true, crop_size: { height: 224, width: 224 }, size: { height: 256, width: 256 } });
+    assert.deepEqual([squashed.height, squashed.width, squashed.crop, Math.floor(224 / squashed.cropFraction)], [224, 224, 'squash', 256]);
+    const uneven = await read(google, { ...processor, do_center_crop: true, crop_size: { height: 224, width: 224 }, size: { height: 256, width: 300 } });
+    assert.deepEqual([uneven?.notes.map(({ option }) => option), uneven?.recipe.crop, uneven?.recipe.cropFraction], [['crop'], 'squash', 1]);
     assert.deepEqual((await recipeOf(google, { ...crop, do_center_crop: false })).height, 600);
     assert.equal((await recipeOf(google, { ...crop, size: 300, do_center_crop: false })).width, 300);
     assert.equal((await recipeOf(google, {})).height, 600);
@@ -210,7 +220,7 @@ describe('configuration beside a checkpoint', () => {
   });
 
   it('load says what a configuration leaves open, unless it is told', async () => {
-    write('config.json', { ...own, pretrained_cfg: { ...own.pretrained_cfg, interpolation: 'nearest' } });
+    write('config.json', { ...own, pretrained_cfg: { ...own.pretrained_cfg, interpolation: 'random' } });
     writeFileSync(join(home, 'model.safetensors'), weights);
     const loaded = async (options: LoadOptions): Promise<string[]> => {
       await using model = await load({ weights: home, threads: 1, ...options });
@@ -219,7 +229,7 @@ describe('configuration beside a checkpoint', () => {
       return warnings.splice(0).map(({ message }) => message);
     };
     const [said = '', ...more] = await loaded({});
-    assert.match(said, /config\.json asks for nearest resizing.*recipe\.filter decides/);
+    assert.match(said, /config\.json asks for random resizing.*recipe\.filter decides/);
     assert.deepEqual(more, []);
     assert.deepEqual(await loaded({ recipe: { filter: 'bicubic' } }), []);
   });

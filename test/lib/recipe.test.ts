@@ -63,7 +63,8 @@ describe('recipes', () => {
     }
     const { crop, filter, mean, std } = standardRecipe(224);
     assert.deepEqual({ crop, filter, mean, std }, { crop: 'center', filter: 'bicubic', ...imageNetMean });
-    assert.equal(of('transformers', 'b0').crop, 'squash');
+    const { crop: squash, cropFraction, filter: nearest } = of('transformers', 'b0');
+    assert.deepEqual([squash, cropFraction, nearest], ['squash', 1, 'nearest']);
   });
 
   it("of TensorFlow's other networks are as their code prepares images", () => {
@@ -110,7 +111,7 @@ describe('overriding a recipe', () => {
     [{ cropFraction: 0 }, /recipe\.cropFraction but received 0/],
     [{ cropFraction: 1.01 }, /at most 1 for recipe\.cropFraction/],
     [{ cropFraction: NaN }, /recipe\.cropFraction/],
-    [{ filter: 'lanczos' }, /'bicubic', 'bilinear', 'bilinear-plain' for recipe\.filter/],
+    [{ filter: 'cubic' }, /'bicubic', 'bilinear', 'bilinear-plain', 'nearest', 'lanczos', 'box', 'hamming' for recipe\.filter/],
     [{ mean: 0.5 }, /three numbers \(red, green, blue\) for recipe\.mean/],
     [{ mean: [0, 0] }, /recipe\.mean but received an array of length 2/],
     [{ mean: [0, NaN, 0] }, /recipe\.mean\[1\] but received NaN/],

@@ -102,7 +102,7 @@ int main(int argc, char** argv) {
   const std::vector<golden_case> cases = parse(bytes);
   {
     test_case c(t, path, {{"cases", (long long)cases.size()}});
-    c.check(cases.size() >= 28, "expected a whole file of golden images with 28 cases or more");
+    c.check(cases.size() >= 42, "expected a whole file of golden images with 42 cases or more");
   }
   t.expect_count("golden file", 1);
   for (const kernel_table* table : t.tables()) {
