@@ -16,7 +16,8 @@ namespace effnet {
 
 namespace {
 
-constexpr size_t kLine = 64, kHugePage = size_t(2) << 20;
+// kPages is a multiple of every size of ordinary pages: 4, 16 and 64 KB.
+constexpr size_t kLine = 64, kPages = size_t(64) << 10, kHugePage = size_t(2) << 20;
 
 size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
@@ -36,8 +37,9 @@ void give_back(void* p, size_t) { _aligned_free(p); }
 // 2 ms), and freed ones go back to the system at once, which malloc only does sometimes.
 bool is_mapped(size_t bytes) { return bytes >= kHugePage; }
 
+// What remains behind the last whole huge page is left to ordinary ones, so that it takes no more than it needs.
 void* map_pages(size_t bytes) {
-  bytes = round_up(bytes, kHugePage);
+  bytes = round_up(bytes, kPages);
   void* whole = mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (whole == MAP_FAILED) return nullptr;
   const uintptr_t begin = reinterpret_cast<uintptr_t>(whole), at = round_up(begin, kHugePage);
@@ -60,7 +62,7 @@ void* allocate(size_t bytes) {
 }
 void give_back(void* p, size_t bytes) {
   if (p != nullptr && is_mapped(bytes)) {
-    (void)munmap(p, round_up(bytes, kHugePage));
+    (void)munmap(p, round_up(bytes, kPages));
   } else {
     std::free(p);
   }
