@@ -104,7 +104,7 @@ export function describe(network: Network, height?: number, width?: number): Net
   convolution('head.conv', network.head.features, 1, 1, 1);
   const { features, hidden, hiddenBias } = network.head;
   if (hidden > 0) dense('head.hidden', features, hidden, hiddenBias === false ? 0 : hidden);
-  dense('head.classifier', embeddingSize(network.head), network.head.classes);
+  if (network.head.classes > 0) dense('head.classifier', embeddingSize(network.head), network.head.classes);
 
   const total = (what: 'parameters' | 'macs' | 'activationBytes'): number => layers.reduce((sum, layer) => sum + layer[what], 0);
   return {

@@ -181,7 +181,7 @@ function parseHead(source: Fields): HeadBlock {
     in: integer(source, 'in', 'head'),
     features: integer(source, 'features', 'head'),
     hidden: integer(source, 'hidden', 'head', 0),
-    classes: integer(source, 'classes', 'head', 1, 1_000_000),
+    classes: integer(source, 'classes', 'head', 0, 1_000_000),
     activation: activationOf(source, 'activation', 'head'),
     hiddenActivation: activationOf(source, 'hiddenActivation', 'head'),
   };

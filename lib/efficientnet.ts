@@ -39,6 +39,7 @@ export interface ModelInfo {
   readonly macs: number;
   /** Default height and width of an input in pixels. */
   readonly resolution: number;
+  /** 0 where the checkpoint has no classifier: then embed() works, and what gives logits fails with ERR_UNSUPPORTED. */
   readonly classes: number;
   /** Width of the embedding. */
   readonly features: number;
@@ -238,7 +239,7 @@ export class EfficientNet {
   // ---- checked arguments ----------------------------------------------------------------------------
 
   #checkClassify(options: ClassifyOptions | undefined): { top: number; signal: AbortSignal | undefined; timings: boolean } {
-    const { classes } = this.#facts;
+    const classes = this.#classes();
     const given = checkOptions<ClassifyOptions>('the classify options', options, ['top', 'signal', 'timings']);
     return {
       top: given.top === undefined ? Math.min(5, classes) : checkInteger('top', given.top, 1, classes),
@@ -247,8 +248,18 @@ export class EfficientNet {
     };
   }
 
+  #classes(): number {
+    const { classes, features } = this.#facts;
+    if (classes > 0) return classes;
+    throw new EfficientNetError(
+      'ERR_UNSUPPORTED',
+      `The checkpoint has no classifier, so that there are no classes and no logits: call embed() for its ${features} features, or load one with a classifier`,
+    );
+  }
+
   #checkRun(input: unknown, options: RunOptions | undefined) {
-    const { resolution, classes } = this.#facts;
+    const { resolution } = this.#facts;
+    const classes = this.#classes();
     const given = checkOptions<RunOptions>('the run options', options, ['layout', 'height', 'width', 'output', 'signal']);
     const shape = checkTensorShape(given, resolution);
     const signal = checkSignal(given.signal);

@@ -36,7 +36,7 @@ export function onnxModel(folded: FoldedWeights, options: OnnxOptions = {}): Onn
     x = writer.dense('head.hidden', x, [head.hidden, head.features], folded.head.hiddenWeights, folded.head.hiddenBias);
     x = writer.activation('head.hidden', x, head.hiddenActivation);
   }
-  writer.dense('head.classifier', x, [head.classes, embeddingSize(head)], folded.head.classifierWeights, folded.head.classifierBias, 'logits');
+  if (head.classes > 0) writer.dense('head.classifier', x, [head.classes, embeddingSize(head)], folded.head.classifierWeights, folded.head.classifierBias, 'logits');
   return {
     name: network.name,
     opset: 17,
@@ -44,7 +44,8 @@ export function onnxModel(folded: FoldedWeights, options: OnnxOptions = {}): Onn
     nodes: writer.nodes,
     initializers: writer.initializers,
     inputs: [{ name: 'input', shape: ['batch', stem.in, options.height ?? 'height', options.width ?? 'width'] }],
-    outputs: [{ name: 'logits', shape: ['batch', head.classes] }],
+    // Without a classifier the embedding.
+    outputs: [head.classes > 0 ? { name: 'logits', shape: ['batch', head.classes] } : { name: x, shape: ['batch', embeddingSize(head)] }],
     metadata: options.metadata ?? {},
   };
 }

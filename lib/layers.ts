@@ -45,7 +45,7 @@ export function headLayers({ head }: Network): Readonly<Partial<Record<HeadLayer
   return {
     conv: pointwise(head.features, head.in),
     ...(head.hidden > 0 ? { hidden: dense(head.hidden, head.features) } : {}),
-    classifier: dense(head.classes, embeddingSize(head)),
+    ...(head.classes > 0 ? { classifier: dense(head.classes, embeddingSize(head)) } : {}),
   };
 }
 

@@ -73,7 +73,7 @@ export function inferArchitecture(checkpoint: Checkpoint, scheme: NamingScheme):
   for (const [name, architecture] of Object.entries(architectures)) {
     // Most are ruled out by their stem, before dozens of networks and thousands of names are made.
     if (stemChannels(architecture) !== stem) continue;
-    const network = buildNetwork(name);
+    const network = buildNetwork(name, hasClassifier(checkpoint, scheme) ? {} : { classes: 0 });
     const layers = fittingLayers(checkpoint, scheme, network);
     if (layers > (best?.layers ?? 0)) best = { name, layers };
   }
@@ -108,6 +108,11 @@ export function outputsOf(checkpoint: Checkpoint, scheme: NamingScheme, names: L
   const shape = checkpoint.tensors.get(names.weight)?.shape;
   const outputs = shape?.length === 2 || shape?.length === 4 ? classesOf(shape, scheme) : undefined;
   return outputs !== undefined && outputs > 0 && outputs <= 65_536 ? outputs : undefined;
+}
+
+/** False for the features alone: timm's num_classes=0, Keras' include_top=False. */
+export function hasClassifier({ tensors }: Checkpoint, { classifier }: NamingScheme): boolean {
+  return tensors.has(classifier.weight) || (classifier.bias !== undefined && tensors.has(classifier.bias));
 }
 
 /** Outputs of the checkpoint's classifier; undefined where there is none. */

@@ -100,7 +100,7 @@ export interface NetworkOptions {
   readonly padding?: Padding | undefined;
   /** What the name says: 1e-3 with timm's `tf_` prefix and for some of torchvision's, else 1e-5. */
   readonly batchNormEpsilon?: number | undefined;
-  /** What the weights have that the name asks for (21,843 of `.in21k`), 1000 for most. */
+  /** What the weights have that the name asks for (21,843 of `.in21k`), 1000 for most; 0 for no classifier. */
   readonly classes?: number | undefined;
 }
 
@@ -138,7 +138,7 @@ export function buildNetwork(source: string | Architecture, options?: NetworkOpt
       features: headChannels(architecture),
       hidden: base.hidden ?? 0,
       ...(base.hiddenBias === false ? { hiddenBias: false } : {}),
-      classes: classes === undefined ? (named?.published?.recipe.classes ?? 1000) : checkInteger('classes', classes, 1, 1_000_000),
+      classes: classes === undefined ? (named?.published?.recipe.classes ?? 1000) : checkInteger('classes', classes, 0, 1_000_000),
       activation,
       hiddenActivation: activation,
     },

@@ -7,7 +7,7 @@ import { Collector, foldLayer, weightShape, weightsMismatch, type CollectedLayer
 import { describedNetwork, firstDifference } from './described-network.js';
 import type { Checkpoint, Tensor } from './formats/tensor.js';
 import type { LayerSize } from './layers.js';
-import { classCount, inferArchitecture, namedLayers, type NamingScheme } from './naming.js';
+import { classCount, hasClassifier, inferArchitecture, namedLayers, type NamingScheme } from './naming.js';
 import { canonicalScheme } from './naming/folded.js';
 import { buildNetwork, type Network } from './network.js';
 import { adoptShapes } from './pruned.js';
@@ -241,8 +241,9 @@ function inferNetwork(checkpoint: Checkpoint, scheme: NamingScheme): Network {
 
 /** The network with the classifier's own class count, where there is a classifier to tell. */
 function withClasses(network: Network, checkpoint: Checkpoint, scheme: NamingScheme): Network {
-  const classes = classCount(checkpoint, scheme);
-  if (classes === undefined || classes === 0 || classes === network.head.classes) return network;
+  const isBare = !hasClassifier(checkpoint, scheme);
+  const classes = isBare ? 0 : classCount(checkpoint, scheme);
+  if (classes === undefined || (classes === 0 && !isBare) || classes === network.head.classes) return network;
   return { ...network, head: { ...network.head, classes } };
 }
 

@@ -84,6 +84,7 @@ status check_head(const head_block& h, int in) {
   if (h.hidden != 0) {
     if (status s = check_matrix("head.hidden", h.hidden_weights, h.hidden_bias, h.hidden, h.features); !s.ok()) return s;
   }
+  if (h.classes == 0) return status::success();
   return check_matrix("head.classifier", h.classifier_weights, h.classifier_bias, h.classes, h.embedding());
 }
 

@@ -131,7 +131,7 @@ status executor::impl::run(const input_image& image, const run_output& out, cons
     const float* embedding = at(current.embedding_at);
     for (int i = 0; i < owner->features(); ++i) out.embedding[i] = embedding[i] * net().head.embedding_scale;
   }
-  if (out.logits != nullptr) {
+  if (out.logits != nullptr && owner->classes() != 0) {
     run_classifier();
     std::memcpy(out.logits, at(current.logits_at), sizeof(float) * size_t(owner->classes()));
   }

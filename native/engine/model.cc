@@ -91,7 +91,8 @@ class packer {
     carried_ = 1.0f;
     if (b.hidden != 0) p.hidden = dense(b.hidden_weights, b.hidden_bias, b.hidden, b.features, b.hidden_act, &p.hidden_act);
     p.embedding_scale = 1.0f / carried_;
-    p.classifier = dense(b.classifier_weights, b.classifier_bias, b.classes, b.embedding(), activation::none, nullptr);
+    p.embedding = b.embedding();
+    if (b.classes != 0) p.classifier = dense(b.classifier_weights, b.classifier_bias, b.classes, b.embedding(), activation::none, nullptr);
     return p;
   }
 
@@ -291,7 +292,7 @@ status model::create(const network& net, const kernel_table& table, std::shared_
 
 const kernel_table& model::table() const { return *impl_->table; }
 int model::classes() const { return impl_->head.classifier.n; }
-int model::features() const { return impl_->head.classifier.k; }
+int model::features() const { return impl_->head.embedding; }
 std::vector<feature_map> model::feature_maps(int height, int width) const { return effnet::feature_maps(*impl_, height, width); }
 size_t model::weight_bytes() const { return impl_->arena.size() * sizeof(float); }
 std::vector<std::string> model::kernels() const { return impl_->kernels; }

@@ -60,7 +60,7 @@ using block = std::variant<mbconv_block, fused_block>;
 
 // 1x1 convolution, mean over the pixels, dense layer where `hidden` is not 0, classifier.
 struct head_block {
-  int in = 0, features = 0, hidden = 0, classes = 0;
+  int in = 0, features = 0, hidden = 0, classes = 0;  // hidden, classes: 0 for none
   activation act = activation::swish, hidden_act = activation::swish;
   floats conv_weights, conv_bias;              // [features][in], [features]
   floats hidden_weights, hidden_bias;          // [hidden][features], [hidden]; empty without it

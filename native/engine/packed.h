@@ -60,7 +60,8 @@ struct packed_head {
   activation act, hidden_act;
   float pool_scale = 1.0f;       // the mean of the network's own values from the sum of the map's, times pixels
   float embedding_scale = 1.0f;
-  packed_matrix conv, hidden, classifier;  // hidden: n is 0 where there is none
+  int embedding = 0;             // numbers that the classifier sees
+  packed_matrix conv, hidden, classifier;  // hidden, classifier: n is 0 where there is none
 };
 
 struct model::impl {

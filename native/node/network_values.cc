@@ -162,7 +162,7 @@ head_block head_of(const Napi::Object& shape, const Napi::Object& weights, weigh
   b.in = int_in(shape, "in", 1, kMaxChannels);
   b.features = int_in(shape, "features", 1, kMaxChannels);
   b.hidden = int_in(shape, "hidden", 0, kMaxChannels);
-  b.classes = int_in(shape, "classes", 1, kMaxClasses);
+  b.classes = int_in(shape, "classes", 0, kMaxClasses);
   b.act = activation_in(shape, "activation");
   b.hidden_act = activation_in(shape, "hiddenActivation");
   b.conv_weights = reader->weights(weights, "convWeights", b.features);
