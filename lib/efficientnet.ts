@@ -4,7 +4,7 @@
 
 import { types } from 'node:util';
 
-import { fromNative, nativeCode, type Isa, type NativeSession, type NativeTimings, type Wanted } from './binding.js';
+import { fromNative, nativeCode, type NativeSession, type NativeTimings, type Wanted } from './binding.js';
 import {
   checkOneTensor,
   checkOutput,
@@ -23,43 +23,10 @@ import {
   type TensorShape,
 } from './call-arguments.js';
 import { checkBoolean, checkInteger, checkOptions, invalidArgument } from './check.js';
-import type { CheckpointFacts } from './config/config.js';
 import { EfficientNetError } from './errors.js';
 import { decodeImage, heldImage, rawPixels, type DecodedImage, type ImageSource, type RawPixels } from './image.js';
-import type { Padding } from './network.js';
-import type { Naming } from './naming.js';
-import type { Recipe } from './recipe.js';
+import type { ModelFacts, ModelInfo } from './model-info.js';
 import { bestOf, type Prediction } from './scores.js';
-
-export interface ModelInfo {
-  /** Of the architecture: 'b0'. */
-  readonly architecture: string;
-  readonly parameters: number;
-  /** Multiply-accumulates of one image at the model's resolution. */
-  readonly macs: number;
-  /** Default height and width of an input in pixels. */
-  readonly resolution: number;
-  /** 0 where the checkpoint has no classifier: then embed() works, and what gives logits fails with ERR_UNSUPPORTED. */
-  readonly classes: number;
-  /** Width of the embedding. */
-  readonly features: number;
-  readonly padding: Padding;
-  readonly batchNormEpsilon: number;
-  /** Who named the checkpoint's tensors. */
-  readonly source: Naming;
-  readonly checkpoint: CheckpointFacts;
-  readonly recipe: Recipe;
-  readonly isa: Isa;
-  /** Names of the kernels that this network runs through, in order, once each. */
-  readonly kernels: readonly string[];
-  readonly threads: number;
-  /** Packed weights, in bytes. */
-  readonly weightBytes: number;
-  /** Scratch memory for the input size last used, in bytes. */
-  readonly activationBytes: number;
-}
-
-export type ModelFacts = Omit<ModelInfo, 'isa' | 'kernels' | 'threads' | 'weightBytes' | 'activationBytes'>;
 
 /** What load() hands to the class. */
 export interface ModelParts {

@@ -3,7 +3,7 @@
 
 export { load, EfficientNet, type LoadOptions, type Model } from './model.js';
 export type { Classification, ClassifyOptions, EmbedOptions, FeatureMap, FeaturesOptions, RunOptions } from './call-arguments.js';
-export type { ModelInfo } from './efficientnet.js';
+export type { ModelInfo } from './model-info.js';
 export type { Prediction } from './scores.js';
 export type { CheckpointFacts } from './config/config.js';
 export type { ImageSource, PixelChannels, RawPixels } from './image.js';

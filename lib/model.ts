@@ -6,7 +6,8 @@ import { addon, fromNative, nativeCode, type Addon, type Isa, type NativeSession
 import { checkInteger, checkOneOf } from './check.js';
 import type { CheckpointFacts } from './config/config.js';
 import { describe } from './describe.js';
-import { EfficientNet, type ModelFacts } from './efficientnet.js';
+import { EfficientNet } from './efficientnet.js';
+import type { ModelFacts } from './model-info.js';
 import { embeddingSize, type Network } from './network.js';
 import { checkSource, openLayers, weightsOptions, type CheckedWeights, type WeightsOptions } from './open-weights.js';
 import type { Recipe } from './recipe.js';

@@ -119,7 +119,7 @@ const libLayers: readonly (readonly string[])[] = [
   ['describe', 'source', 'pruned', 'weights', 'random-weights', 'export-onnx', 'recipe', 'input-recipe', 'cache', 'output-file'],
   ['config/'],
   ['binding', 'fetch/'],
-  ['catalogue', 'cpu', 'image', 'call-arguments', 'hub/'],
+  ['catalogue', 'cpu', 'image', 'call-arguments', 'model-info', 'hub/'],
   ['efficientnet', 'locate'],
   ['open-weights', 'convert', 'taken-weights'],
   ['model'],

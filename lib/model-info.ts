@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a loaded model says of itself: types only.
+
+import type { Isa } from './binding.js';
+import type { CheckpointFacts } from './config/config.js';
+import type { Padding } from './network.js';
+import type { Naming } from './naming.js';
+import type { Recipe } from './recipe.js';
+
+export interface ModelInfo {
+  /** Of the architecture: 'b0'. */
+  readonly architecture: string;
+  readonly parameters: number;
+  /** Multiply-accumulates of one image at the model's resolution. */
+  readonly macs: number;
+  /** Default height and width of an input in pixels. */
+  readonly resolution: number;
+  /** 0 where the checkpoint has no classifier: then embed() works, and what gives logits fails with ERR_UNSUPPORTED. */
+  readonly classes: number;
+  /** Width of the embedding. */
+  readonly features: number;
+  readonly padding: Padding;
+  readonly batchNormEpsilon: number;
+  /** Who named the checkpoint's tensors. */
+  readonly source: Naming;
+  readonly checkpoint: CheckpointFacts;
+  readonly recipe: Recipe;
+  readonly isa: Isa;
+  /** Names of the kernels that this network runs through, in order, once each. */
+  readonly kernels: readonly string[];
+  readonly threads: number;
+  /** Packed weights, in bytes. */
+  readonly weightBytes: number;
+  /** Scratch memory for the input size last used, in bytes. */
+  readonly activationBytes: number;
+}
+
+/** What is known of a model before it runs: of its network and its checkpoint. */
+export type ModelFacts = Omit<ModelInfo, 'isa' | 'kernels' | 'threads' | 'weightBytes' | 'activationBytes'>;
