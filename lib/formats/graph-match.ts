@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds a network of the family in a graph by following inputs from the classifier back to the image,
+// Finds a network of the family in a graph by following inputs from its output back to the image,
 // checking every operation on the way: which constants are which layer's, and all that blocks are made
 // of. Names in the graph are not relied on, because exporters share and rename constants.
 
@@ -52,7 +52,8 @@ export interface MatchedHead {
   readonly activation: GraphActivation;
   readonly window: readonly [number, number] | undefined;
   readonly hidden: { readonly layer: GraphLayer; readonly activation: GraphActivation } | undefined;
-  readonly classifier: GraphLayer;
+  /** Undefined where the graph gives the embedding. */
+  readonly classifier: GraphLayer | undefined;
 }
 
 export interface MatchedGraph {
@@ -98,9 +99,10 @@ class Matcher {
 
   #head(): MatchedHead {
     const classifier = this.#classifier();
-    const pooled = this.#patterns.mean(classifier.input);
+    const name = classifier?.input ?? this.#graph.outputs[0] ?? '';
+    const pooled = this.#patterns.mean(name);
     if (pooled !== undefined) return { ...this.#headConv(pooled), hidden: undefined, classifier };
-    const inner = this.#vector(classifier.input);
+    const inner = this.#vector(name);
     const activation = this.#patterns.activation(inner) ?? this.#graph.fail(inner, 'a mean over height and width, or an activation,');
     const layer = this.#unpadded(activation.input, 'the hidden layer of the classifier');
     const mean = this.#patterns.mean(layer.input) ?? this.#graph.fail(this.#vector(layer.input), 'a mean over height and width');
@@ -112,8 +114,8 @@ class Matcher {
     return { conv: this.#unpadded(inner, 'the 1x1 convolution of the head'), activation: kind, window };
   }
 
-  /** The one layer that the graph's outputs are made by. */
-  #classifier(): GraphLayer {
+  /** The one layer that the graph's outputs are made by; undefined if the only output is the embedding. */
+  #classifier(): GraphLayer | undefined {
     const found = new Map<string, GraphLayer>();
     let last = this.#graph.outputs[0] ?? '';
     for (const output of this.#graph.outputs) {
@@ -122,11 +124,22 @@ class Matcher {
       if (layer !== undefined) found.set(layer.name, layer);
     }
     const [classifier] = found.values();
-    if (classifier === undefined) return this.#graph.fail(last, 'a classifier, dense or a 1x1 convolution, that makes the output');
+    if (classifier === undefined) {
+      const embeds = this.#graph.outputs.length === 1 && this.#isEmbedding(this.#graph.outputs[0] ?? '', last);
+      return embeds ? undefined : this.#graph.fail(last, 'a classifier, dense or a 1x1 convolution, that makes the output');
+    }
     if (found.size > 1) {
       throw new EfficientNetError('ERR_UNSUPPORTED', `Expected a graph with one classifier but found ${found.size}: ${[...found.keys()].slice(0, 3).map(quote).join(', ')}`);
     }
     return this.#patterns.isPointwise(classifier) ? classifier : this.#graph.fail(last, 'a classifier, dense or a 1x1 convolution,');
+  }
+
+  /** A mean over height and width, or a hidden layer behind one; `vector` is what `output` only arranges. */
+  #isEmbedding(output: string, vector: string): boolean {
+    if (this.#patterns.mean(output) !== undefined) return true;
+    const activation = this.#patterns.activation(vector);
+    const hidden = activation === undefined ? undefined : this.#patterns.layer(this.#vector(activation.input));
+    return hidden !== undefined && this.#patterns.mean(hidden.input) !== undefined;
   }
 
   /** A value of one number per channel, past what only arranges it, and past a softmax. */

@@ -73,7 +73,7 @@ function headOf({ conv, activation, hidden, classifier }: MatchedHead, channels:
     in: channels,
     features: conv.size.out,
     hidden: hidden?.layer.size.out ?? 0,
-    classes: classifier.size.out,
+    classes: classifier?.size.out ?? 0,
     activation,
     hiddenActivation: hidden?.activation ?? activation,
   };
@@ -87,7 +87,7 @@ function putLayers({ stem, blocks, head }: MatchedGraph, put: (prefix: string, l
   blocks.forEach((block, i) => putBlock(`blocks.${i}`, block, { dense, full, put }));
   dense('head.conv', head.conv);
   if (head.hidden !== undefined) dense('head.hidden', head.hidden.layer);
-  dense('head.classifier', head.classifier);
+  if (head.classifier !== undefined) dense('head.classifier', head.classifier);
 }
 
 interface Put {
@@ -117,7 +117,7 @@ function putBlock(prefix: string, block: MatchedBlock, { dense, full, put }: Put
  * take many times its own size in memory.
  */
 function checkSharing({ stem, blocks, head }: MatchedGraph): void {
-  const layers: GraphLayer[] = [stem.layer, head.conv, head.classifier, ...(head.hidden === undefined ? [] : [head.hidden.layer])];
+  const layers: GraphLayer[] = [stem.layer, head.conv, head.hidden?.layer, head.classifier].filter((layer) => layer !== undefined);
   for (const block of blocks) {
     const own = block.kind === 'fused' ? [block.conv, block.project] : [block.expand, block.depthwise, block.excite?.reduce, block.excite?.excite, block.project];
     layers.push(...own.filter((layer) => layer !== undefined));
@@ -152,15 +152,15 @@ function checkWindows(graph: Graph, { stem, blocks, head }: MatchedGraph, height
     rows = rows === undefined ? undefined : Math.ceil(rows / stride);
     columns = columns === undefined ? undefined : Math.ceil(columns / stride);
   };
-  const check = (layer: GraphLayer, window: readonly [number, number] | undefined): void => {
+  const check = (mean: string, window: readonly [number, number] | undefined): void => {
     if (window !== undefined && (window[0] !== rows || window[1] !== columns)) {
-      graph.fail(layer.input, `a mean over the whole image, which is ${rows ?? 'of unknown height'} x ${columns ?? 'of unknown width'} there,`);
+      graph.fail(mean, `a mean over the whole image, which is ${rows ?? 'of unknown height'} x ${columns ?? 'of unknown width'} there,`);
     }
   };
   step(stem.layer);
   for (const block of blocks) {
     step(block.kind === 'mbconv' ? block.depthwise : block.conv);
-    if (block.kind === 'mbconv' && block.excite !== undefined) check(block.excite.reduce, block.excite.window);
+    if (block.kind === 'mbconv' && block.excite !== undefined) check(block.excite.reduce.input, block.excite.window);
   }
-  check(head.hidden?.layer ?? head.classifier, head.window);
+  check((head.hidden?.layer ?? head.classifier)?.input ?? graph.outputs[0] ?? '', head.window);
 }

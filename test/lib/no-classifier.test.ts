@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checkpoints without a classifier, as timm writes them with num_classes=0: the embedding is what the
-// library gives, logits are refused, and the file can be described and converted.
+// library gives, logits are refused, and the file can be converted, to ONNX and back too.
 
 import { strict as assert } from 'node:assert';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -35,7 +35,9 @@ describe('checkpoints without a classifier', function () {
         const converted = join(out, 'bare.safetensors');
         const made = await convert(weights, converted, { architecture: model, recipe: { size } });
         assert.equal(made.classes, 0);
-        for (const options of [{ architecture: model, weights }, { weights: converted }]) {
+        const graph = join(out, 'bare.onnx');
+        await convert(converted, graph);
+        for (const options of [{ architecture: model, weights }, { weights: converted }, { weights: graph }]) {
           await using(options, async (loaded) => {
             assert.deepEqual([loaded.info.classes, loaded.info.features, loaded.info.parameters], [0, expected.length, parameters]);
             assert.ok(apart(await loaded.embed(input), expected) < 1e-4, model);
