@@ -74,7 +74,7 @@ export function readOnnxFile(bytes: Uint8Array, external: ExternalData = new Map
       metadata.set(key, value);
     }
   });
-  if (graphs === 0) reader.fail('Expected an ONNX model but found no graph in it');
+  if (graphs === 0) reader.fail('Expected an ONNX model but found no graph in it (a saved_model.pb of TensorFlow begins alike: convert it to Keras, TensorFlow Lite or TensorFlow.js first)');
   return { opset, metadata, ...graph };
 }
 
