@@ -134,3 +134,13 @@ export function editDistance(a: string, b: string): number {
   }
   return previous[b.length] ?? 0;
 }
+
+/** The bytes of a buffer; none of one that was transferred away, at which the constructor throws. */
+export function bufferBytes(buffer: ArrayBufferLike): Uint8Array {
+  return buffer.byteLength === 0 ? new Uint8Array(0) : new Uint8Array(buffer);
+}
+
+/** A copy; empty where the memory was transferred away or shrunk below the array. */
+export function copyBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.length === 0 ? new Uint8Array(0) : new Uint8Array(bytes);
+}

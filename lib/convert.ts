@@ -5,7 +5,6 @@
 
 import { existsSync, promises as fs } from 'node:fs';
 import { extname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import { writeAtomic } from './cache.js';
 import { catalogue } from './catalogue.js';
@@ -14,6 +13,7 @@ import { recipeMetadata } from './config/metadata.js';
 import { networkMetadata } from './described-network.js';
 import { EfficientNetError } from './errors.js';
 import { onnxModel } from './export-onnx.js';
+import { filePath } from './formats/file.js';
 import { onnxParts } from './formats/onnx-writer.js';
 import { safetensorsParts } from './formats/safetensors.js';
 import { imagenetLabels } from './labels.js';
@@ -70,6 +70,8 @@ export async function convert(input: string | URL | Uint8Array, output: string |
   const target = await outputTarget(path);
   await checkApart(input, target);
   const opened = await openWeights(source);
+  // Again: a folder, or an address in a string, names a file that is known only now.
+  if (opened.facts.path !== null) await checkApart(opened.facts.path, target);
   const parts = format === 'onnx' ? onnxFile(opened, size) : safetensorsParts(canonicalTensors(opened.weights), metadataOf(opened));
   source.signal?.throwIfAborted();
   await writeAtomic(target, parts);
@@ -113,7 +115,7 @@ function hasName({ name }: Network): boolean {
 
 function pathOf(output: unknown): string {
   if (typeof output === 'string' && output !== '') return output;
-  if (output instanceof URL && output.protocol === 'file:') return fileURLToPath(output);
+  if (output instanceof URL && output.protocol === 'file:') return filePath(output);
   throw invalidArgument('the output of convert', 'a path or a file URL', output);
 }
 
@@ -142,7 +144,7 @@ function inputOf(input: string | URL | Uint8Array): Pick<WeightsOptions, 'archit
 /** A conversion that replaces its own input would lose what was not converted. */
 async function checkApart(input: string | URL | Uint8Array, target: string): Promise<void> {
   if (input instanceof Uint8Array) return;
-  const source = input instanceof URL ? (input.protocol === 'file:' ? fileURLToPath(input) : undefined) : input;
+  const source = input instanceof URL ? (input.protocol === 'file:' ? filePath(input) : undefined) : input;
   const real = source === undefined ? undefined : await fs.realpath(source).catch(() => undefined);
   if (real === target) throw invalidArgument('the output of convert', 'another file than its input', target);
 }

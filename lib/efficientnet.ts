@@ -353,6 +353,7 @@ export class EfficientNet {
           results[at] = await this.#classifyOne(images[at] as ImageSource, top, signal, more);
         } catch (error) {
           next = images.length;
+          if (signal?.aborted === true && error === signal.reason) throw error;
           throw error instanceof EfficientNetError
             ? new EfficientNetError(error.code, `images[${at}]: ${error.message}`, { cause: error })
             : error;

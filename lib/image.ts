@@ -15,7 +15,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { types } from 'node:util';
 
-import { checkInteger, checkOneOf, checkOptions, describeValue, invalidArgument } from './check.js';
+import { bufferBytes, checkInteger, checkOneOf, checkOptions, describeValue, invalidArgument } from './check.js';
 import { EfficientNetError } from './errors.js';
 
 /** Order of the bytes of a pixel; alpha is ignored. */
@@ -135,8 +135,8 @@ function checkDecodeOptions(options: unknown): { signal: AbortSignal | undefined
 // By internal slots and not by instanceof: values from other realms (vm, Electron) are as good.
 function bytesOf(value: unknown): Uint8Array | undefined {
   if (types.isUint8Array(value)) return value;
-  if (types.isUint8ClampedArray(value)) return new Uint8Array(value.buffer, value.byteOffset, value.length);
-  if (types.isAnyArrayBuffer(value)) return new Uint8Array(value);
+  if (types.isUint8ClampedArray(value)) return value.length === 0 ? new Uint8Array(0) : new Uint8Array(value.buffer, value.byteOffset, value.length);
+  if (types.isAnyArrayBuffer(value)) return bufferBytes(value);
   return undefined;
 }
 

@@ -4,7 +4,6 @@
 
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import { checkFile, type Digest } from './cache.js';
 import { catalogue, resolveModel } from './catalogue.js';
@@ -14,6 +13,7 @@ import type { CheckpointConfig } from './config/config.js';
 import { EfficientNetError } from './errors.js';
 import { formatIntegrity } from './fetch/integrity.js';
 import type { FetchOptions } from './fetch/options.js';
+import { filePath } from './formats/file.js';
 import { chooseFile } from './hub/choose.js';
 import { looksLikeRepository, parseRepository } from './hub/name.js';
 import { repositoryFor, repositoryOf } from './hub/timm.js';
@@ -114,7 +114,7 @@ async function locateRepository(name: string, options: LocateOptions): Promise<L
 
 /** The file itself; or the checkpoint of a folder, and there its configuration too. */
 async function locatePath(given: string | URL, options: LocateOptions): Promise<Located> {
-  const path = typeof given === 'string' ? given : toPath(given);
+  const path = typeof given === 'string' ? given : filePath(given);
   const info = await fs.stat(path).catch(() => undefined);
   if (info?.isDirectory() !== true) {
     if (options.file !== undefined) throw invalidArgument('file', 'a folder or a repository as weights beside it', options.file);
@@ -130,14 +130,6 @@ async function locatePath(given: string | URL, options: LocateOptions): Promise<
   const file = join(path, chooseFile(files.sort(), path, options.file));
   if (options.integrity !== undefined) await checkIntegrity(file, options.integrity);
   return { path: file, config: await prefixed(path, readConfig(path, options.named)) };
-}
-
-function toPath(url: URL): string {
-  try {
-    return fileURLToPath(url);
-  } catch (cause) {
-    throw new EfficientNetError('ERR_FILE', `The file URL ${JSON.stringify(url.href.slice(0, 100))} names no file here`, { cause });
-  }
 }
 
 function notFound(path: string): EfficientNetError {

@@ -13,7 +13,7 @@ export interface ModelInfo {
   readonly parameters: number;
   /** Multiply-accumulates of one image at the model's resolution. */
   readonly macs: number;
-  /** Default height and width of an input in pixels. */
+  /** Default height and width of a tensor in pixels; images become as large as `recipe` says, which may differ (V2-B0: 224 and 192). */
   readonly resolution: number;
   /** 0 where the checkpoint has no classifier: then embed() works, and what gives logits fails with ERR_UNSUPPORTED. */
   readonly classes: number;

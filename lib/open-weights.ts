@@ -6,7 +6,7 @@
 import { fileURLToPath } from 'node:url';
 import { types } from 'node:util';
 
-import { checkBoolean, checkFinite, checkOneOf, checkOptions, checkString, invalidArgument } from './check.js';
+import { bufferBytes, checkBoolean, checkFinite, checkOneOf, checkOptions, checkString, copyBytes, invalidArgument } from './check.js';
 import type { CheckpointConfig, CheckpointFacts } from './config/config.js';
 import { checkKerasNetwork, kerasConfig, type KerasReading } from './config/keras.js';
 import { applyConfig, readMetadata } from './config/metadata.js';
@@ -103,10 +103,10 @@ export async function openWeights(given: CheckedWeights): Promise<OpenedWeights>
  * this returns, so that the result's are nobody else's: they may be spent.
  */
 export async function openLayers(given: CheckedWeights): Promise<OpenedLayers> {
-  const external = new Map([...given.externalData].map(([name, file]) => [name, file instanceof Uint8Array ? new Uint8Array(file) : file]));
+  const external = new Map([...given.externalData].map(([name, file]) => [name, file instanceof Uint8Array ? copyBytes(file) : file]));
   const place = given.weights;
   if (!(place instanceof Uint8Array)) return openPlace({ ...given, externalData: external }, place);
-  const bytes = new Uint8Array(place);
+  const bytes = copyBytes(place);
   const breathe = pacer();
   await breathe();
   const opened = { checkpoint: parseCheckpoint(bytes, externalBytes(external)), complete: () => Promise.resolve() };
@@ -198,7 +198,7 @@ export function checkSource<T extends WeightsOptions>(source: unknown, options: 
 function checkWeights(weights: unknown): WeightsPlace | Uint8Array {
   if ((typeof weights === 'string' && weights !== '') || weights instanceof URL) return placeOf(weights);
   if (types.isUint8Array(weights)) return weights instanceof Uint8Array ? weights : new Uint8Array(weights); // another realm's
-  if (types.isAnyArrayBuffer(weights)) return new Uint8Array(weights);
+  if (types.isAnyArrayBuffer(weights)) return bufferBytes(weights);
   throw invalidArgument('weights', "a path, a file URL, an http or https address, or a file's bytes", weights);
 }
 

@@ -120,8 +120,23 @@ function cmakeJs(tools, extra) {
   return spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status === 0;
 }
 
+const USAGE = `efficientnet-simd-build [--tests]
+Compiles the addon for this machine; it needs a C++17 compiler, CMake and make (or Ninja).
+  --tests  build the native tests too
+`;
+
+function options() {
+  try {
+    return parseArgs({ options: { tests: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } } }).values;
+  } catch (error) {
+    process.stderr.write(`${error.message}\n${USAGE}`);
+    return process.exit(2);
+  }
+}
+
 function main() {
-  const { values } = parseArgs({ options: { tests: { type: 'boolean', default: false } } });
+  const values = options();
+  if (values.help) return void process.stdout.write(USAGE);
   checkTools();
   dropStaleCache();
   const tools = buildTools();

@@ -92,16 +92,18 @@ export class Values {
   /** Numbers separated by commas. */
   numbers(name: string): readonly number[] | undefined {
     return this.text(name)?.split(',').map((part) => {
-      const number = /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*$/i.test(part) ? Number(part) : NaN;
-      if (Number.isFinite(number)) return number;
+      const number = numberOf(part);
+      if (number !== undefined) return number;
       throw new UsageError(`--${name} expects numbers separated by commas, as 0,0.5,1, found ${JSON.stringify(part)}`);
     });
   }
 
   number(name: string): number | undefined {
-    const all = this.numbers(name);
-    if (all === undefined || all.length === 1) return all?.[0];
-    throw new UsageError(`--${name} expects one number, found ${all.length}`);
+    const value = this.text(name);
+    if (value === undefined) return undefined;
+    const number = numberOf(value);
+    if (number !== undefined) return number;
+    throw new UsageError(`--${name} expects one number, found ${JSON.stringify(value)}`);
   }
 
   /** One or several of the choices, separated by commas. */
@@ -193,4 +195,9 @@ export function helpOf(command: Command): string {
     'Examples:',
     ...command.examples.map((example) => `  efficientnet-simd ${example}`),
   ].join('\n');
+}
+
+function numberOf(text: string): number | undefined {
+  const number = /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*$/i.test(text) ? Number(text) : NaN;
+  return Number.isFinite(number) ? number : undefined;
 }

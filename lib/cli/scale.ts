@@ -138,7 +138,7 @@ async function gather(request: Request, values: Values, terminal: Terminal): Pro
       budget === undefined || meter === undefined ? undefined : await fitWith(request, budget, meter, values, activity);
     const members =
       budget === undefined && values.has('family')
-        ? await study.members(Object.keys(architectures), LARGEST_FAMILY_MACS)
+        ? await study.members(Object.keys(architectures), meter === undefined ? Infinity : LARGEST_FAMILY_MACS)
         : undefined;
     const alone = budget === undefined && request.dimensions === undefined && !request.table && members === undefined;
     const phis = request.phis !== undefined || alone || report ? await study.phis(request.phis ?? DEFAULT_PHIS) : undefined;

@@ -22,14 +22,17 @@ const kAtOnce = 8;
 
 export function toPath(source: unknown): string {
   if (typeof source === 'string' && source.length > 0) return source;
-  if (source instanceof URL && source.protocol === 'file:') {
-    try {
-      return fileURLToPath(source);
-    } catch (cause) {
-      throw new EfficientNetError('ERR_FILE', `The file URL ${describeValue(source.href)} names no file here`, { cause });
-    }
-  }
+  if (source instanceof URL && source.protocol === 'file:') return filePath(source);
   throw invalidArgument('the checkpoint', 'a path, a file URL or a Uint8Array', source);
+}
+
+/** Throws ERR_FILE for a URL of another host, or with an escaped slash. */
+export function filePath(url: URL): string {
+  try {
+    return fileURLToPath(url);
+  } catch (cause) {
+    throw new EfficientNetError('ERR_FILE', `The file URL ${describeValue(url.href)} names no file here`, { cause });
+  }
 }
 
 /** Reads a regular file of at most `limit` bytes. */

@@ -84,6 +84,38 @@ describe('bad input to a model', () => {
     await fails(() => closed.classify([]), 'ERR_CLOSED', /load it again/);
   });
 
+  it('takes memory that was transferred away for an empty file', async () => {
+    const gone = (): ArrayBuffer => {
+      const buffer = new ArrayBuffer(8);
+      structuredClone(buffer, { transfer: [buffer] });
+      return buffer;
+    };
+    const array = (): Uint8Array => {
+      const view = new Uint8Array(8);
+      structuredClone(view.buffer, { transfer: [view.buffer] });
+      return view;
+    };
+    for (const image of [gone, array]) {
+      await fails(() => model.classify(image()), 'ERR_INVALID_IMAGE', /./);
+      await fails(() => model.classify([image()]), 'ERR_INVALID_IMAGE', /^images\[0\]/);
+      await fails(() => model.embed(image()), 'ERR_INVALID_IMAGE', /./);
+      await fails(() => load({ weights: image() }), 'ERR_INVALID_CHECKPOINT', /./);
+    }
+    const clamped = new Uint8ClampedArray(8);
+    structuredClone(clamped.buffer, { transfer: [clamped.buffer] });
+    for (const data of [gone(), clamped]) {
+      await fails(() => model.classifySync({ data: wrong(data), width: 1, height: 1, channels: 'rgb' }), 'ERR_INVALID_ARGUMENT', /./);
+    }
+  });
+
+  it('rejects an aborted list with the very reason', async () => {
+    const reason = new EfficientNetError('ERR_TIMEOUT', 'too long');
+    const controller = new AbortController();
+    const call = model.classify([pixel, pixel, pixel], { signal: controller.signal });
+    controller.abort(reason);
+    await assert.rejects(call, (error) => error === reason);
+  });
+
   it('names a bigint without writing out millions of digits', async () => {
     await fails(() => model.classify(pixel, { top: wrong(10n ** 10_000n) }), 'ERR_INVALID_ARGUMENT', /received a bigint of more than 64 bits$/);
   });

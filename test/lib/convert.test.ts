@@ -4,7 +4,7 @@
 
 import { strict as assert } from 'node:assert';
 import { execFileSync } from 'node:child_process';
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -128,6 +128,16 @@ describe('convert: files and arguments', () => {
     await fails(() => convert(input, at('none/out.onnx')), 'ERR_FILE', /its folder does not exist/);
     symlinkSync(input, at('alias.safetensors'));
     await fails(() => convert(at('alias.safetensors'), input), 'ERR_INVALID_ARGUMENT', /another file than its input/);
+    await fails(() => convert(pathToFileURL(input).href, input), 'ERR_INVALID_ARGUMENT', /another file than its input/);
+    mkdirSync(at('alone'));
+    const only = at('alone/model.safetensors');
+    copyFileSync(input, only);
+    await fails(() => convert(at('alone'), only), 'ERR_INVALID_ARGUMENT', /another file than its input/);
+    assert.deepEqual(readFileSync(only), readFileSync(input));
+    for (const url of ['file://host/a.onnx', 'file:///a%2fb.onnx'].map((href) => new URL(href))) {
+      await fails(() => convert(input, url), 'ERR_FILE', /names no file here/);
+      await fails(() => convert(url, at('out.onnx')), 'ERR_FILE', /names no file here/);
+    }
   });
 
   it('leaves the old file where the input is not sound', async () => {
