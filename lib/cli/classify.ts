@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `efficientnet-simd classify`: image files to labelled scores. A file that fails is reported on
-// standard error and does not keep the others from being classified.
+// standard error and does not keep the others from being classified. Some are decoded while others run; what is
+// told of them keeps their order.
 
 import { EfficientNetError } from '../errors.js';
 import type { Model } from '../model.js';
@@ -10,6 +11,8 @@ import { openModel } from './open-model.js';
 import { bar, formatMilliseconds, printable, type Terminal } from './terminal.js';
 
 const BAR_WIDTH = 20;
+/** Images that are decoded or wait, besides one for each thread. */
+const AHEAD = 2;
 const MOST_PREDICTIONS = 1_000_000;
 
 /** One element of the JSON output. */
@@ -44,12 +47,11 @@ export const classify: Command = {
     const results: Classified[] = [];
     let status = 0;
     try {
-      for (const image of values.operands) {
-        try {
-          const result = await classifyOne(model, image, top);
+      for await (const { image, result, error } of classifyEach(model, values.operands, top)) {
+        if (result !== undefined) {
           results.push(result);
           if (!json) show(result, results.length > 1, terminal);
-        } catch (error) {
+        } else {
           if (!(error instanceof EfficientNetError)) throw error;
           terminal.error(error.message.includes(image) ? error.message : `${image}: ${error.message}`);
           status = 1;
@@ -62,6 +64,25 @@ export const classify: Command = {
     return status;
   },
 };
+
+interface Outcome {
+  readonly image: string;
+  /** Or the error. */
+  readonly result?: Classified;
+  readonly error?: unknown;
+}
+
+/** In the order of the images, a few begun ahead. */
+async function* classifyEach(model: Model, images: readonly string[], top: number): AsyncGenerator<Outcome> {
+  const begun: Promise<Outcome>[] = [];
+  for (let at = 0; at < images.length; at++) {
+    for (const image of images.slice(begun.length, at + model.info.threads + AHEAD)) {
+      begun.push(classifyOne(model, image, top).then((result) => ({ image, result }), (error: unknown) => ({ image, error })));
+    }
+    const outcome = await begun[at];
+    if (outcome !== undefined) yield outcome;
+  }
+}
 
 async function classifyOne(model: Model, image: string, top: number): Promise<Classified> {
   const { predictions, milliseconds } = await model.classify(image, { top, timings: true });
