@@ -55,9 +55,7 @@ const FLOAT_BYTES = 4;
  * @example describe(buildNetwork('b0')).parameters // 5288548
  */
 export function describe(network: Network, height?: number, width?: number): NetworkDescription {
-  if (typeof network !== 'object' || network === null || !Array.isArray(network.blocks)) {
-    throw invalidArgument('network', 'a network as buildNetwork makes it', network);
-  }
+  checkParts(network);
   const rows = checkInteger('height', height ?? network.resolution, 1, 65_536);
   const columns = checkInteger('width', width ?? rows, 1, 65_536);
   const layers: LayerDescription[] = [];
@@ -117,4 +115,15 @@ export function describe(network: Network, height?: number, width?: number): Net
     width: columns,
     layers,
   };
+}
+
+/** What is there to be read; the numbers in it are the caller's. */
+function checkParts(network: Network): void {
+  const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
+  if (!isObject(network) || !Array.isArray(network.blocks)) throw invalidArgument('network', 'a network as buildNetwork makes it', network);
+  if (!isObject(network.stem)) throw invalidArgument('network.stem', 'an object', network.stem);
+  // Not forEach, which passes over holes.
+  for (const [position, block] of network.blocks.entries())
+    if (!isObject(block)) throw invalidArgument(`network.blocks[${position}]`, 'an object', block);
+  if (!isObject(network.head)) throw invalidArgument('network.head', 'an object', network.head);
 }

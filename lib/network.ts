@@ -284,7 +284,8 @@ function checkArchitecture(architecture: Architecture): Architecture {
   if (!Array.isArray(base.stages) || base.stages.length === 0 || base.stages.length > 64) {
     throw invalidArgument('architecture.base.stages', '1 to 64 stages', base.stages);
   }
-  base.stages.forEach((stage, i) => checkStage(`architecture.base.stages[${i}]`, stage));
+  // Not forEach, which passes over holes.
+  for (const [i, stage] of base.stages.entries()) checkStage(`architecture.base.stages[${i}]`, stage);
   return architecture;
 }
 
@@ -318,6 +319,7 @@ function checkBase(base: BaseNetwork): void {
 }
 
 function checkStage(name: string, stage: Stage): void {
+  if (typeof stage !== 'object' || stage === null) throw invalidArgument(name, 'an object', stage);
   optional(`${name}.kind`, stage.kind, (field, kind) => checkOneOf(field, kind, ['mbconv', 'fused', 'conv']));
   const dense = stage.kind === 'fused' || stage.kind === 'conv';
   const kernel = checkInteger(`${name}.kernel`, stage.kernel, 1, dense ? 5 : 31);

@@ -4,8 +4,12 @@
 // are the same on every machine, and of no other use.
 
 import { checkInteger } from './check.js';
+import type { FoldedLayer } from './fold.js';
+import type { LayerSize } from './layers.js';
+import { namedLayers } from './naming.js';
+import { canonicalScheme } from './naming/folded.js';
 import type { Activation, Network } from './network.js';
-import { assembleWeights, type FoldedWeights } from './weights.js';
+import { assembleWeights, kNoLayer, type FoldedWeights } from './weights.js';
 
 /** Numbers made up before they repeat; prime, so that no row of a matrix is a copy of another. */
 const PERIOD = 65_521;
@@ -21,13 +25,28 @@ const PERIOD = 65_521;
  * @example randomWeights(buildNetwork('b7')).head.classifierWeights.length // 2560000
  */
 export function randomWeights(network: Network, seed = 1): FoldedWeights {
-  const tensor = tensorMaker(checkInteger('seed', seed, 0, 2 ** 32 - 1));
+  return assembleWeights(network, layerMaker(network, checkInteger('seed', seed, 0, 2 ** 32 - 1)));
+}
+
+/** The same weights with a turn of the event loop between layers where one is due; what `breathe` throws ends it. */
+export async function randomWeightsInTurns(network: Network, breathe: () => Promise<void>): Promise<FoldedWeights> {
+  const make = layerMaker(network, 1);
+  const layers = new Map<string, FoldedLayer>();
+  for (const { path, size } of namedLayers(network, canonicalScheme)) {
+    layers.set(path, make(path, size));
+    await breathe();
+  }
+  return assembleWeights(network, (path) => layers.get(path) ?? kNoLayer);
+}
+
+function layerMaker(network: Network, seed: number): (path: string, size: LayerSize) => FoldedLayer {
+  const tensor = tensorMaker(seed);
   const scales = scalesOf(network);
-  return assembleWeights(network, (path, size) => {
+  return (path, size) => {
     const inputs = size.in * size.kernel * size.kernel;
     const { entering, wanted, bias } = scales.get(path) ?? LINEAR;
     return { weights: tensor(size.out * inputs, (wanted - bias) / entering / inputs), bias: tensor(size.out, bias) };
-  });
+  };
 }
 
 /** Of one layer: mean squares of what enters it and of what it gives, before an activation, and the share of its biases. */

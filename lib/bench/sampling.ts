@@ -11,7 +11,14 @@ export interface SamplingPlan {
   /** At least this many runs, unless they take more than `limitSeconds`. */
   readonly fewest: number;
   readonly limitSeconds: number;
+  /** Between two turns of the event loop, in seconds; a tenth of one unless given. */
+  readonly breath?: number;
+  /** Runs before these have warmed up already. */
+  readonly isWarm?: boolean;
 }
+
+/** A run, begun and ended by the call, or ended when its promise resolves. */
+export type Run = () => void | Promise<void>;
 
 /** Runs that followed each other, and what was probed right after them. */
 export interface Block {
@@ -36,8 +43,8 @@ const BREATH = 0.1;
  * Lets the event loop turn as often, and calls `probe` then, which measures something else that is to
  * be compared with the runs around it; runs themselves follow each other at once.
  */
-export async function sample(run: () => void, plan: SamplingPlan, progress?: (share: number) => void, probe?: () => number): Promise<Samples> {
-  await repeat(run, WARM_UP);
+export async function sample(run: Run, plan: SamplingPlan, progress?: (share: number) => void, probe?: () => number): Promise<Samples> {
+  if (plan.isWarm !== true) await repeat(run, { ...WARM_UP, breath: plan.breath ?? BREATH });
   const blocks: Block[] = [];
   let first = 0;
   const usage = watchUsage();
@@ -50,18 +57,20 @@ export async function sample(run: () => void, plan: SamplingPlan, progress?: (sh
   return { milliseconds, blocks, ...usage() };
 }
 
-async function repeat(run: () => void, plan: SamplingPlan, pause?: (share: number, times: readonly number[]) => void): Promise<number[]> {
+async function repeat(run: Run, plan: SamplingPlan, pause?: (share: number, times: readonly number[]) => void): Promise<number[]> {
   const times: number[] = [];
   const start = performance.now();
   let breath = start;
   for (;;) {
     const before = performance.now();
-    run();
+    const pending = run();
+    // Awaiting nothing would put a turn of the queue of promises into the time of every synchronous run.
+    if (pending !== undefined) await pending;
     const after = performance.now();
     times.push(after - before);
     const seconds = (after - start) / 1e3;
     if (seconds >= plan.limitSeconds || (seconds >= plan.seconds && times.length >= plan.fewest)) return times;
-    if (after - breath < BREATH * 1e3) continue;
+    if (after - breath < (plan.breath ?? BREATH) * 1e3) continue;
     pause?.(Math.max(seconds / plan.limitSeconds, Math.min(seconds / plan.seconds, times.length / plan.fewest)), times);
     await new Promise((resolve) => setImmediate(resolve));
     breath = performance.now();

@@ -9,6 +9,7 @@ import { EfficientNetError } from '../errors.js';
 import { resolveName } from '../names.js';
 import { buildNetwork, type Network } from '../network.js';
 import { coefficients } from '../scaling.js';
+import { pacer } from '../turn.js';
 import { fit, type Fit, type Trial as FitTrial } from './fit.js';
 import { machineMeter, type Effort, type Measured, type Meter } from './meter.js';
 import { checkFormula, phiRange, scaleBy, scaleOptionNames, type Formula, type ScaledNetwork, type ScaleOptions } from './scale.js';
@@ -64,7 +65,7 @@ export interface FittedNetwork extends BudgetTrial {
   readonly warnings: readonly string[];
 }
 
-/** No network fits, or the search was stopped: `trials` holds what was measured. */
+/** No network fits, all would, or the search was stopped: `trials` holds what was measured. */
 export class BudgetError extends EfficientNetError {
   readonly trials: readonly BudgetTrial[];
 
@@ -106,7 +107,8 @@ const bounds = {
  * rest grown (`tuned`).
  *
  * Rejects with a BudgetError that holds what was measured: ERR_BUDGET where even the smallest network
- * costs more (the message says what it costs), ERR_ABORTED once the signal is aborted; with
+ * costs more (the message says what it costs), or where every network would run in time and the largest
+ * takes over a minute; ERR_ABORTED once the signal is aborted, at most one block of a network later; with
  * ERR_INVALID_ARGUMENT, ERR_UNKNOWN_ARCHITECTURE, ERR_UNSUPPORTED (an instruction set that this
  * processor lacks) or ERR_NATIVE.
  *
@@ -162,7 +164,8 @@ function checkFamily(family: boolean | readonly string[] | undefined): readonly 
   if (family === undefined || family === false) return undefined;
   if (family === true) return Object.keys(coefficients);
   if (!Array.isArray(family) || family.length === 0) throw invalidArgument('family', 'true or a list of names', family);
-  return (family as readonly string[]).map((name) => resolveName(name).architecture.name);
+  // Array.from, for map would pass over holes.
+  return Array.from(family as readonly string[], (name) => resolveName(name).architecture.name);
 }
 
 /** The search with any meter. */
@@ -194,8 +197,12 @@ function withoutNetwork({ network: _, ...shape }: Shape & { readonly network: Ne
 /** Of a network whose cost is counted and that has not been measured. */
 const unmeasured: Measured = { milliseconds: NaN, memory: NaN, spread: NaN, runs: 0, doubts: [] };
 
+/** Milliseconds of a run that is not worth measuring to learn that any network fits. */
+const LONGEST_RUN = 60_000;
+
 class FitRun {
   readonly trials: BudgetTrial[] = [];
+  readonly #breathe = pacer();
   readonly #given: CheckedFit;
   readonly #meter: Meter;
 
@@ -260,20 +267,39 @@ class FitRun {
     }
     if (best === undefined) throw new BudgetError('ERR_BUDGET', this.#tooSmall(smallest, smallest?.name ?? ''), this.trials);
     const { network, trial } = best;
-    const careful = await this.#tryShape({ ...trial, network }, 'long');
+    const careful = await this.#tryShape({ ...trial, network }, kind === 'macs' || kind === 'parameters' ? 'brief' : 'long');
     return this.#result(careful, network, undefined);
   }
 
   async #try(scaled: ScaledNetwork, careful: boolean): Promise<FitTrial<BudgetTrial>> {
-    const effort = careful ? 'long' : this.#given.kind === 'memory' ? 'memory' : 'short';
+    const { kind } = this.#given;
+    this.#checkLargest(scaled);
+    const effort = kind === 'macs' || kind === 'parameters' ? 'brief' : careful ? 'long' : kind === 'memory' ? 'memory' : 'short';
     const cost = await this.#tryShape({ ...shapeOf(scaled), network: scaled.network }, effort);
     return { scaled, cost, share: cost.share };
   }
 
+  /** Refuses a time within which every network runs, where the largest takes long: it need not be waited for. */
+  #checkLargest({ phi, macs, resolution }: ScaledNetwork): void {
+    const { kind, limit, formula } = this.#given;
+    const largest = this.trials.reduce<BudgetTrial | undefined>((a, b) => (a === undefined || b.macs > a.macs ? b : a), undefined);
+    if (kind !== 'milliseconds' || largest === undefined || largest.macs >= macs || phi < phiRange(formula).max) return;
+    const projected = (largest.milliseconds / largest.macs) * macs;
+    if (projected <= LONGEST_RUN || projected > limit) return;
+    throw new BudgetError(
+      'ERR_BUDGET',
+      `Expected a budget of at most about ${amount(kind, Number(projected.toPrecision(2)))}, what the largest network would cost ` +
+        `(phi ${phi}, ${resolution} pixels), but received ${amount(kind, limit)}`,
+      this.trials,
+    );
+  }
+
   /** A trial whose cost is known without the machine. */
-  #count(scaled: ScaledNetwork): Promise<FitTrial<BudgetTrial>> {
+  async #count(scaled: ScaledNetwork): Promise<FitTrial<BudgetTrial>> {
+    await this.#breathe();
+    this.#given.signal?.throwIfAborted();
     const share = (this.#given.kind === 'macs' ? scaled.macs : scaled.parameters) / this.#given.limit;
-    return Promise.resolve({ scaled, cost: { ...shapeOf(scaled), ...unmeasured, share }, share });
+    return { scaled, cost: { ...shapeOf(scaled), ...unmeasured, share }, share };
   }
 
   async #tryShape(shape: Shape & { readonly network: Network }, effort: Effort): Promise<BudgetTrial> {

@@ -3,9 +3,9 @@
 // the memory that it holds. Chooses no network.
 
 import type { Isa } from '../binding.js';
-import { sample } from '../bench/sampling.js';
+import { sample, type SamplingPlan } from '../bench/sampling.js';
 import { median, relativeSpread } from '../bench/statistics.js';
-import { madeUp, Subject, type Weighted } from '../bench/subject.js';
+import { openMadeUp, type Subject, type SubjectOptions } from '../bench/subject.js';
 import { judgeSamples, judgeUsage } from '../bench/trust.js';
 import { cpu } from '../cpu.js';
 import { describe } from '../describe.js';
@@ -25,8 +25,8 @@ export interface Measured {
   readonly doubts: readonly string[];
 }
 
-/** How long to measure: one network of many, or the one that was chosen. */
-export type Effort = 'memory' | 'short' | 'long';
+/** How long to measure: one network of many, the one that was chosen, or one that was chosen by counting. */
+export type Effort = 'memory' | 'short' | 'long' | 'brief';
 
 export interface Meter {
   readonly isa: Isa;
@@ -37,7 +37,19 @@ export interface Meter {
 const plans = {
   short: { seconds: 0.5, fewest: 12, limitSeconds: 6 },
   long: { seconds: 1.5, fewest: 25, limitSeconds: 15 },
+  brief: { seconds: 0.3, fewest: 10, limitSeconds: 3 },
 } as const;
+
+/** Nothing was decided by the time of what was counted: where a run takes over a second, three must do. */
+const kSlow = { milliseconds: 1000, plan: { seconds: 0, fewest: 3, limitSeconds: Infinity, isWarm: true } } as const;
+
+/**
+ * Milliseconds of a run up to which it may hold the event loop: what it takes to call another thread
+ * would be some per cent of less.
+ */
+const kQuick = 5;
+/** Between two turns of the event loop, in seconds. */
+const BREATH = 0.01;
 
 /** A disturbed measurement is repeated, up to this many times in all. */
 const MOST_ATTEMPTS = 3;
@@ -67,17 +79,19 @@ async function measure(
   signal?.throwIfAborted();
   checkMemory(network);
   const { resolution } = network;
-  const subject = await Subject.open(weighted(network), { ...options, height: resolution, width: resolution });
+  const subject = await open(network, { ...options, height: resolution, width: resolution }, signal);
   try {
-    if (effort === 'memory') {
-      subject.run();
+    const start = performance.now();
+    await subject.start(signal);
+    const first = performance.now() - start;
+    if (effort === 'memory')
       return { milliseconds: NaN, memory: memoryOf(subject), spread: NaN, runs: 1, doubts: [] };
-    }
+    const once = (): Promise<Measured> => attempt(subject, effort, first, signal);
     const end = performance.now() + LONGEST_ATTEMPTS;
-    const attempts = [await attempt(subject, effort, signal)];
+    const attempts = [await once()];
     // Whatever disturbs makes it slower, never faster: the best of the attempts is the network's own time.
     while (attempts.length < MOST_ATTEMPTS && performance.now() < end && attempts.every(({ doubts }) => doubts.length > 0))
-      attempts.push(await attempt(subject, effort, signal));
+      attempts.push(await once());
     const undisturbed = attempts.filter(({ doubts }) => doubts.length === 0);
     return (undisturbed.length > 0 ? undisturbed : attempts).reduce((a, b) => (b.milliseconds < a.milliseconds ? b : a));
   } finally {
@@ -85,8 +99,11 @@ async function measure(
   }
 }
 
-async function attempt(subject: Subject, effort: 'short' | 'long', signal?: AbortSignal): Promise<Measured> {
-  const samples = await sample(subject.run, plans[effort], () => signal?.throwIfAborted());
+/** `first` is what a first run took, in milliseconds. */
+async function attempt(subject: Subject, effort: Exclude<Effort, 'memory'>, first: number, signal?: AbortSignal): Promise<Measured> {
+  const plan: SamplingPlan = effort === 'brief' && first > kSlow.milliseconds ? kSlow.plan : plans[effort];
+  const run = first > kQuick ? (): Promise<void> => subject.start(signal) : subject.run;
+  const samples = await sample(run, { ...plan, breath: BREATH }, () => signal?.throwIfAborted());
   signal?.throwIfAborted();
   const { milliseconds } = samples;
   return {
@@ -111,9 +128,9 @@ function checkMemory(network: Network): void {
     throw outOfMemory(network, `${Math.ceil(needed / 2 ** 20)} MiB, of which ${Math.floor(free / 2 ** 20)} MiB are free`);
 }
 
-function weighted(network: Network): Weighted {
+async function open(network: Network, options: SubjectOptions, signal?: AbortSignal): Promise<Subject> {
   try {
-    return madeUp(network);
+    return await openMadeUp(network, options, signal);
   } catch (error) {
     // A typed array that cannot be had is a RangeError.
     if (error instanceof RangeError) throw outOfMemory(network, 'more memory than this process may take');

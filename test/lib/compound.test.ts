@@ -180,6 +180,7 @@ describe('scale', () => {
     ['an unknown base', 1, { base: 'b9' }, 'ERR_UNKNOWN_ARCHITECTURE', "Did you mean 'b0'?"],
     ['no base', 1, { base: 7 }, 'ERR_INVALID_ARGUMENT', 'for base', '7'],
     ['a broken base', 1, { base: { stages: [] } }, 'ERR_INVALID_ARGUMENT', 'architecture'],
+    ['a stage that is none', 1, { base: { ...architectures.b0.base, stages: [null] } }, 'ERR_INVALID_ARGUMENT', 'stages[0]', 'null'],
     ['a misspelt option', 1, { alpa: 1.2 }, 'ERR_INVALID_ARGUMENT', "'alpa'", 'Did you mean', 'alpha'],
     ['a divisor of nothing', 1, { divisor: 0 }, 'ERR_INVALID_ARGUMENT', 'divisor'],
     ['an unknown rounding', 1, { depthRounding: 'down' }, 'ERR_INVALID_ARGUMENT', 'depthRounding'],

@@ -130,7 +130,7 @@ describe('fitBudget, on machines that are known', () => {
       const [kind, limit] = Object.entries(options)[0] ?? assert.fail();
       assert.ok(found.share <= 1 && found.share > 0.85, `${kind} ${limit}: ${found.share}`);
       assert.deepEqual(found.budget, { kind, limit });
-      assert.equal(machine.asked.length, 1);
+      assert.deepEqual(machine.asked.map(({ effort }) => effort), ['brief']);
       assert.equal(found.milliseconds, plain(found.network));
     }
   });
@@ -173,6 +173,14 @@ describe('fitBudget, on machines that are known', () => {
     assert.ok(found.parameters > 1.2e9 && !found.tuned, String(found.parameters));
   });
 
+  it('measures no monster to learn that everything fits', async () => {
+    for (const milliseconds of [1e308, 1e12]) {
+      const machine = fake(plain);
+      await rejects(runFit(checkFit({ milliseconds }), machine), 'ERR_BUDGET', 'at most about', 'ms, what the largest network would cost', 'phi ');
+      assert.deepEqual(machine.asked.map(({ network }) => network.name), ['b0']);
+    }
+  });
+
   it('stops at the signal with what was measured', async () => {
     const controller = new AbortController();
     let trials = 0;
@@ -209,6 +217,7 @@ describe('fitBudget, wrong options', () => {
     ['an unknown instruction set', { macs: 1e9, isa: 'avx22' }, "Did you mean 'avx2'?"],
     ['no threads', { macs: 1e9, threads: 0 }, 'threads'],
     ['an empty family', { macs: 1e9, family: [] }, 'family'],
+    ['a family of holes', { macs: 1000, family: new Array(5) }, 'undefined'],
     ['no signal', { macs: 1e9, signal: 1 }, 'AbortSignal'],
     ['a wrong coefficient', { macs: 1e9, alpha: NaN }, 'alpha'],
   ];
@@ -220,7 +229,36 @@ describe('fitBudget, wrong options', () => {
     rejects(fitBudget({ macs: 1, family: ['b9'] }), 'ERR_UNKNOWN_ARCHITECTURE', "Did you mean 'b0'?"));
 });
 
+/** Milliseconds of the longest turn of the event loop until the promise is settled. */
+async function longestTurn(promise: Promise<unknown>): Promise<number> {
+  let [longest, last] = [0, performance.now()];
+  const look = (): void => {
+    const now = performance.now();
+    [longest, last] = [Math.max(longest, now - last), now];
+  };
+  const timer = setInterval(look, 1);
+  await promise.then(look, look);
+  clearInterval(timer);
+  return longest;
+}
+
 describe('fitBudget, on this machine', () => {
+  it('leaves the event loop its turns, and stops within a run', async () => {
+    const reason = new Error('enough');
+    const controller = new AbortController();
+    // Plain C++ on one thread takes seconds for one image of such a network.
+    const run = fitBudget({ macs: 3e10, threads: 1, isa: 'scalar', signal: controller.signal });
+    const turn = longestTurn(run);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const aborted = performance.now();
+    controller.abort(reason);
+    const error = await rejects(run, 'ERR_ABORTED', '0 measurements');
+    assert.equal(error.cause, reason);
+    const delay = performance.now() - aborted;
+    assert.ok(delay < 2500, `${delay} ms after the signal`);
+    assert.ok((await turn) < 700, `a turn of ${await turn} ms`);
+  }).timeout(60_000);
+
   it('finds a network below a budget and says how long it really takes', async () => {
     const { milliseconds: slow } = await fitBudget({ macs: 60e6, threads: 1 });
     const found = await fitBudget({ milliseconds: slow, threads: 1 });

@@ -202,6 +202,12 @@ describe('buildNetwork', () => {
     const name = Symbol('b0') as unknown as string;
     assertFails(() => buildNetwork({ ...b0, name }), 'ERR_INVALID_ARGUMENT', /a string for architecture\.name but received a symbol/);
   });
+
+  it('refuses a stage that is none', () => {
+    const { b0 } = architectures;
+    for (const stages of [[null], [undefined], [7], [...b0.base.stages.slice(0, 2), null], new Array(3)] as unknown as (typeof b0.base.stages)[])
+      assertFails(() => buildNetwork({ ...b0, base: { ...b0.base, stages } }), 'ERR_INVALID_ARGUMENT', /an object for architecture\.base\.stages\[\d\]/);
+  });
 });
 
 describe('describe', () => {
@@ -255,6 +261,15 @@ describe('describe', () => {
   it('refuses a size that is not one', () => {
     assertFails(() => describeNetwork(buildNetwork('b0'), 0), 'ERR_INVALID_ARGUMENT', /height but received 0/);
     assertFails(() => describeNetwork(buildNetwork('b0'), 224, 2.5), 'ERR_INVALID_ARGUMENT', /width but received 2.5/);
+  });
+
+  it('refuses a network without its parts', () => {
+    const network = buildNetwork('b0');
+    const loose = (parts: object): unknown => describeNetwork({ ...network, ...parts });
+    assertFails(() => loose({ head: null }), 'ERR_INVALID_ARGUMENT', /an object for network\.head but received null/);
+    assertFails(() => loose({ stem: undefined }), 'ERR_INVALID_ARGUMENT', /an object for network\.stem but received undefined/);
+    for (const blocks of [[null], new Array(1)])
+      assertFails(() => loose({ blocks }), 'ERR_INVALID_ARGUMENT', /an object for network\.blocks\[0\]/);
   });
 });
 

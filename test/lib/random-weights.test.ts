@@ -9,7 +9,7 @@ import { addon, type Isa } from '../../lib/binding.js';
 import { cpu } from '../../lib/cpu.js';
 import type { Tensor } from '../../lib/formats/tensor.js';
 import { buildNetwork } from '../../lib/network.js';
-import { randomWeights } from '../../lib/random-weights.js';
+import { randomWeights, randomWeightsInTurns } from '../../lib/random-weights.js';
 import { canonicalMetadata, canonicalTensors, mapWeights, type FoldedWeights } from '../../lib/weights.js';
 import { apart, largest } from './helpers/oracle.js';
 
@@ -44,6 +44,14 @@ describe('random weights', () => {
     const values = (seed?: number): Float32Array => randomWeights(network, seed).stem.weights;
     assert.deepEqual(values(), values(1));
     assert.notDeepEqual(values(2), values(1));
+  });
+
+  it('are the same when made in turns', async () => {
+    const network = buildNetwork('b0');
+    let turns = 0;
+    const weights = await randomWeightsInTurns(network, () => Promise.resolve(void turns++));
+    assert.deepEqual(weights, randomWeights(network));
+    assert.ok(turns > network.blocks.length, `${turns} turns`);
   });
 
   it('refuse a seed that is none', () => {
