@@ -44,10 +44,10 @@ const plans = {
 const kSlow = { milliseconds: 1000, plan: { seconds: 0, fewest: 3, limitSeconds: Infinity, isWarm: true } } as const;
 
 /**
- * Milliseconds of a run up to which it may hold the event loop: what it takes to call another thread
- * would be some per cent of less.
+ * Milliseconds of a first run up to which further ones may hold the event loop, as those of `bench` do: what
+ * it takes to call another thread would be some per cent of less.
  */
-const kQuick = 5;
+const kQuick = 25;
 /** Between two turns of the event loop, in seconds. */
 const BREATH = 0.01;
 
