@@ -42,9 +42,15 @@ export interface ZipStyle {
   readonly zip64?: boolean;
 }
 
-const u16 = (value: number): Buffer => Buffer.from(Uint16Array.of(value).buffer);
-const u32 = (value: number): Buffer => Buffer.from(Uint32Array.of(value).buffer);
-const u64 = (value: number): Buffer => Buffer.from(BigUint64Array.of(BigInt(value)).buffer);
+// Out of Buffer's pool, since the fuzzer writes an archive for each execution. What is too large wraps around.
+const number = (width: number, write: (bytes: Buffer) => void): Buffer => {
+  const bytes = Buffer.allocUnsafe(width);
+  write(bytes);
+  return bytes;
+};
+const u16 = (value: number): Buffer => number(2, (bytes) => bytes.writeUInt16LE(value & 0xffff));
+const u32 = (value: number): Buffer => number(4, (bytes) => bytes.writeUInt32LE(value >>> 0));
+const u64 = (value: number): Buffer => number(8, (bytes) => bytes.writeBigUInt64LE(BigInt(value)));
 
 /** Faults apply to the last entry and to the end records. */
 export function writeZip(entries: readonly ZipEntry[], faults: ZipFaults = {}, style: ZipStyle = {}): Buffer {
