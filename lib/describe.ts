@@ -62,10 +62,6 @@ export function describe(network: Network, height?: number, width?: number): Net
   let shape: FeatureShape = [network.stem.in, rows, columns];
   /** Of one value of the current map, and the pixels of the image from it to the next. */
   let [field, step] = [1, 1];
-  const add = (layer: Omit<LayerDescription, 'activationBytes'>): void => {
-    const [channels, height, width] = layer.output;
-    layers.push({ ...layer, activationBytes: FLOAT_BYTES * channels * height * width });
-  };
 
   // Both paddings give ceil(n / stride) for odd kernels.
   const convolution = (name: string, out: number, kernel: number, stride: number, groups: number): void => {
@@ -74,13 +70,15 @@ export function describe(network: Network, height?: number, width?: number): Net
     const weights = out * (channels / groups) * kernel * kernel;
     field += (kernel - 1) * step;
     step *= stride;
-    const macs = weights * output[1] * output[2];
-    add({ name, input: shape, output, stride, receptiveField: field, parameters: weights + 2 * out, macs });
+    const places = output[1] * output[2];
+    const [parameters, macs] = [weights + 2 * out, weights * places];
+    // Not spread from parts: a budget's search describes networks of thousands of layers, and that took most of its time.
+    layers.push({ name, input: shape, output, stride, receptiveField: field, parameters, macs, activationBytes: FLOAT_BYTES * out * places });
     shape = output;
   };
   const dense = (name: string, from: number, to: number, biases = to): void => {
     const parameters = from * to + biases;
-    add({ name, input: [from, 1, 1], output: [to, 1, 1], stride: 1, receptiveField: null, parameters, macs: from * to });
+    layers.push({ name, input: [from, 1, 1], output: [to, 1, 1], stride: 1, receptiveField: null, parameters, macs: from * to, activationBytes: FLOAT_BYTES * to });
   };
 
   convolution('stem', network.stem.out, network.stem.kernel, network.stem.stride, 1);
