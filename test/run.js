@@ -9,13 +9,12 @@
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
 const { runNativeTests, formatCounts, addCounts } = require('../scripts/native-tests.js');
+const { runMocha } = require('./mocha-files.js');
 
 const root = path.join(__dirname, '..');
-const FAILURE = { passed: 0, failed: 1, skipped: 0 };
 
 function script(...args) {
   return spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status === 0;
@@ -24,36 +23,6 @@ function script(...args) {
 function build() {
   if (!script(path.join(root, 'scripts', 'build-native.js'), '--tests')) return false;
   return script(path.join(path.dirname(require.resolve('typescript/package.json')), 'bin', 'tsc'));
-}
-
-// From the sources, not from dist/: a test that was removed must not run on from its old output.
-function specs(names) {
-  return fs.readdirSync(path.join(root, 'test', 'lib'), { recursive: true })
-    .filter((file) => file.endsWith('.test.ts'))
-    .filter((file) => names.length === 0 || names.includes(path.basename(file, '.test.ts')))
-    .sort()
-    .map((file) => path.join('dist', 'test', 'lib', file.replace(/\.ts$/, '.js')));
-}
-
-function runMocha(names) {
-  const files = specs(names);
-  if (files.length === 0) return { passed: 0, failed: 0, skipped: 0 };
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'efficientnet-simd-test-'));
-  const report = path.join(folder, 'counts.json');
-  try {
-    const mocha = path.join(path.dirname(require.resolve('mocha/package.json')), 'bin', 'mocha.js');
-    spawnSync(process.execPath, [mocha, '--reporter', path.join(__dirname, 'reporter.js'),
-      '--reporter-option', `output=${report}`, ...files], { cwd: root, stdio: 'inherit' });
-    if (!fs.existsSync(report)) {
-      process.stdout.write('FAILED: mocha ended without a count\n');
-      return FAILURE;
-    }
-    const { skippedNames, ...counts } = JSON.parse(fs.readFileSync(report, 'utf8'));
-    for (const name of skippedNames) process.stdout.write(`skipped: ${name}\n`);
-    return counts;
-  } finally {
-    fs.rmSync(folder, { recursive: true, force: true });
-  }
 }
 
 async function main() {
@@ -73,7 +42,7 @@ async function main() {
   if (wantsNative && (positionals.length === 0 || nativeNames.length > 0)) {
     total = addCounts(total, await runNativeTests(path.join(root, 'build'), { names: nativeNames }));
   }
-  if (wantsLib) total = addCounts(total, runMocha(positionals));
+  if (wantsLib) total = addCounts(total, await runMocha(positionals));
   if (total.passed + total.failed === 0) {
     process.stdout.write('FAILED: no test ran\n');
     total.failed = 1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `bench` as a user runs it: options, what is refused and when, the fields of its JSON, the report
 // file. Speed is not asserted, and neither is whether this machine is quiet.
+// Runs alone: it takes every core, and what it times must not share one.
 
 import { strict as assert } from 'node:assert';
 import { execFile, spawn } from 'node:child_process';

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kernels on the shapes of networks: that every multiply-add of a network is among them, and the
 // fields of what `benchmark` measures. No speed is asserted.
+// Runs alone: what it times must not share a core.
 
 import { strict as assert } from 'node:assert';
 import { execFileSync } from 'node:child_process';

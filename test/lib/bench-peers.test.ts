@@ -2,6 +2,7 @@
 // The race with contestants made up here, each a process that speaks the protocol: who agrees, who
 // does not, who dies, who is not installed; what is left behind. And once with ourselves. No speed is
 // asserted; other runtimes are raced by whoever has them.
+// Runs alone: what it times must not share a core.
 
 import { strict as assert } from 'node:assert';
 import { execFile } from 'node:child_process';

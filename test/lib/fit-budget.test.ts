@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fitting a budget: the search on made-up machines whose costs are known, restless ones too, and a
 // few measurements on this one.
+// Runs alone: it measures milliseconds and turns of the event loop.
 
 import { strict as assert } from 'node:assert';
 

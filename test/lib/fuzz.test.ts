@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The fuzzer itself: that it notices each fault it looks for, that a seed gives the same run, that every
 // reader is registered; and a moment of every reader. The long runs are `npm run fuzz` and the CI's.
+// Runs alone: it counts executions in a moment, and what takes a second is a failure.
 
 import { strict as assert } from 'node:assert';
 import { readdirSync, readFileSync } from 'node:fs';

@@ -2,6 +2,7 @@
 // Who may end when: inputs and outputs taken away during a run, calls aborted, models closed, workers
 // terminated and processes exiting in the middle of an inference. Nothing crashes, hangs or is lost.
 // Speed is not tested; where "at once" matters, the work interrupted takes seconds.
+// Runs alone: it measures how soon workers end.
 
 import { strict as assert } from 'node:assert';
 import { spawn } from 'node:child_process';

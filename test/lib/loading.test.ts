@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What loading costs a process: memory at its highest, and how long the event loop waits; and that the
 // addon folds batch norm to the same bits as fold.ts, for every naming and element type.
+// Runs alone: it measures memory and processor time of other processes.
 
 import { strict as assert } from 'node:assert';
 import { execFileSync } from 'node:child_process';

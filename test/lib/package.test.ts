@@ -2,6 +2,7 @@
 // The package as users get it: packs it, lints the tarball with publint and are-the-types-wrong,
 // installs it into an empty folder without scripts, then loads it both ways and compiles against its
 // types. What the library computes is tested elsewhere.
+// Runs alone: it builds again what the others load.
 
 import { strict as assert } from 'node:assert';
 import { spawnSync } from 'node:child_process';
