@@ -77,7 +77,12 @@ def logits_of(library, model, images):
     dense = [layer for layer in model.layers if type(layer).__name__ == "Dense"][-1]
     before = library.Model(model.input, dense.input)
     kernel, bias = dense.get_weights()
-    return before.predict(images, verbose=0).astype("f8") @ kernel.astype("f8") + bias
+    return run(before, images).astype("f8") @ kernel.astype("f8") + bias
+
+
+def run(model, images):
+    """Not predict(), which first compiles the whole network, for longer than a few images take."""
+    return np.asarray(model(images, training=False))
 
 
 def record(file, architecture, images, logits, reading=None):
@@ -183,7 +188,7 @@ for library, version in ((keras, 3), (tf_keras, 2)):
     base, nested = transfer(library, "b0", 5)
     randomise(base, rng, rng.uniform(0, 255, (4, 96, 128, 3)).astype("f4"))
     pixels = rng.uniform(0, 255, (2, 96, 128, 3)).astype("f4")
-    logits = base.predict(pixels, verbose=0) @ nested.get_weights()[-2] + nested.get_weights()[-1]
+    logits = run(base, pixels) @ nested.get_weights()[-2] + nested.get_weights()[-1]
     # A new model, not Keras' own weights: its Normalization is read as it stands.
     save_all(library, nested, f"keras{version}-nested", "b0", pixels, logits, [".h5", ".keras"])
 

@@ -116,6 +116,26 @@ for (const library of ['torchvision', 'timm'] as const) {
         }
       });
     }
+
+    if (library === 'torchvision') {
+      it('a wrong padding and a wrong epsilon are noticed', async () => {
+        assert.ok(reference !== undefined);
+        const out = join(folder, 'wrong');
+        await reference.make({ library, model: 'efficientnet_b0', seed: 2, classes: 1000, batch: 1, sizes: [[64, 64]], out });
+        for (const wrong of [{ padding: 'same' }, { batchNormEpsilon: 1e-3 }] as const) {
+          const model = await load({ architecture: 'b0', weights: join(out, 'weights.pth'), ...wrong });
+          const found = await model.run(floats(join(out, '64x64.input.f32')), { layout: 'nchw', height: 64, width: 64 });
+          await model.close();
+          const error = apart(found, floats(join(out, '64x64.logits.f32')));
+          assert.ok(error > 1e-3, `${JSON.stringify(wrong)}: ${error}`);
+        }
+      });
+    }
+
+    it('the table of published names agrees', async () => {
+      assert.ok(reference !== undefined);
+      console.log(`      ${compareTables(library, await reference.configurations(library))} sets of weights`);
+    });
   });
 }
 
@@ -132,31 +152,6 @@ describe('the record of the full comparison', () => {
       }
     }
     assert.equal(record.length, cases.torchvision.length + cases.timm.length);
-  });
-});
-
-describe('the comparison', function () {
-  this.timeout(60_000);
-
-  it('notices a wrong padding and a wrong epsilon', async function () {
-    const python = pythonFor('torchvision');
-    if (python === undefined) return this.skip();
-    const out = mkdtempSync(join(tmpdir(), 'efficientnet-simd-parity-'));
-    const reference = new ReferenceNetworks(python);
-    try {
-      await reference.start();
-      await reference.make({ library: 'torchvision', model: 'efficientnet_b0', seed: 2, classes: 1000, batch: 1, sizes: [[64, 64]], out });
-      for (const wrong of [{ padding: 'same' }, { batchNormEpsilon: 1e-3 }] as const) {
-        const model = await load({ architecture: 'b0', weights: join(out, 'weights.pth'), ...wrong });
-        const found = await model.run(floats(join(out, '64x64.input.f32')), { layout: 'nchw', height: 64, width: 64 });
-        await model.close();
-        const error = apart(found, floats(join(out, '64x64.logits.f32')));
-        assert.ok(error > 1e-3, `${JSON.stringify(wrong)}: ${error}`);
-      }
-    } finally {
-      await reference.close();
-      rmSync(out, { recursive: true, force: true });
-    }
   });
 });
 
@@ -192,25 +187,6 @@ async function compare({ library, name, out, sizes, isa, classes, parameters }: 
     await model.close();
   }
 }
-
-describe('the tables of published names', function () {
-  this.timeout(60_000);
-
-  for (const library of ['torchvision', 'timm'] as const) {
-    it(`agree with ${library}`, async function () {
-      const python = pythonFor(library);
-      if (python === undefined) return this.skip();
-      const reference = new ReferenceNetworks(python);
-      try {
-        const versions = await reference.start();
-        const found = await reference.configurations(library);
-        console.log(`      ${library} ${String(versions[library])}: ${compareTables(library, found)} sets of weights`);
-      } finally {
-        await reference.close();
-      }
-    });
-  }
-});
 
 interface Configuration {
   readonly size: readonly number[];

@@ -25,28 +25,35 @@ const cases: readonly { readonly library: Library; readonly model: string; reado
   { library: 'timm', model: 'tf_efficientnetv2_s', found: 'v2-s', types: ['float32', 'float16'] },
 ];
 
-describe('networks that torch saved', function () {
-  this.timeout(300_000);
+for (const library of ['torchvision', 'timm'] as const) {
+  describe(`networks of ${library} that torch saved`, function () {
+    this.timeout(300_000);
+    let reference: ReferenceNetworks | undefined;
 
-  for (const { library, model, found, types } of cases) {
-    it(`${model} of ${library}: ${types.join(', ')} in both containers`, async function () {
+    before(async function () {
       const python = pythonFor(library);
       if (python === undefined) return this.skip();
-      const out = mkdtempSync(join(tmpdir(), 'efficientnet-simd-torch-'));
-      const reference = new ReferenceNetworks(python);
-      try {
-        await reference.start();
-        const parameters = await reference.make({ library, model, seed: 3, classes: 37, batch: 1, sizes: [size], out, types });
-        for (const type of types) {
-          for (const container of ['zip', 'stream']) await compare({ library, model, found, parameters, out, type, container });
-        }
-      } finally {
-        await reference.close();
-        rmSync(out, { recursive: true, force: true });
-      }
+      reference = new ReferenceNetworks(python);
+      await reference.start();
     });
-  }
-});
+    after(() => reference?.close());
+
+    for (const { model, found, types } of cases.filter((one) => one.library === library)) {
+      it(`${model}: ${types.join(', ')} in both containers`, async () => {
+        assert.ok(reference !== undefined);
+        const out = mkdtempSync(join(tmpdir(), 'efficientnet-simd-torch-'));
+        try {
+          const parameters = await reference.make({ library, model, seed: 3, classes: 37, batch: 1, sizes: [size], out, types });
+          for (const type of types) {
+            for (const container of ['zip', 'stream']) await compare({ library, model, found, parameters, out, type, container });
+          }
+        } finally {
+          rmSync(out, { recursive: true, force: true });
+        }
+      });
+    }
+  });
+}
 
 interface Saved {
   readonly library: Library;

@@ -10,13 +10,24 @@ import { load, type EfficientNet, type LoadOptions } from '../../../lib/index.js
 
 export const root = join(__dirname, '..', '..', '..', '..');
 
+/** Importing PyTorch or TensorFlow takes seconds: what a Python has is asked once. */
+const known = new Map<string, boolean>();
+
+function imports(python: string, modules: readonly string[]): boolean {
+  const command = `import ${modules.join(', ')}`;
+  const key = `${python} ${command}`;
+  const answer = known.get(key) ?? spawnSync(python, ['-c', command]).status === 0;
+  known.set(key, answer);
+  return answer;
+}
+
 /**
  * The first Python that imports all the modules: the preferred one, Debian's, then the one on PATH. Where
  * there is none, a test is skipped, or fails where the variable `required` is 1.
  */
 export function pythonWith(modules: readonly string[], required: string, preferred = process.env['EFFNET_PYTHON']): string | undefined {
   const candidates = [preferred ?? '', '/usr/bin/python3', 'python3'].filter((name) => name !== '');
-  const found = candidates.find((name) => spawnSync(name, ['-c', `import ${modules.join(', ')}`]).status === 0);
+  const found = candidates.find((name) => imports(name, modules));
   assert.ok(found !== undefined || process.env[required] !== '1', `${required}=1, but no Python here imports ${modules.join(', ')}`);
   return found;
 }
