@@ -4,17 +4,15 @@
 
 import { constants, promises as fs } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 
 import { EfficientNetError } from './errors.js';
+import { temporaryPath } from './leftovers.js';
 
 /** Loaded when something is hashed or written: it is the slowest of Node's own modules to load. */
 const crypto = (): typeof import('node:crypto') => require('node:crypto') as typeof import('node:crypto');
 
-const TEMPORARY = /^\..+\.[0-9a-f]{16}\.tmp$/;
-/** A file is written in well under a minute; what is older was left by a killed process. */
-const STALE_MILLISECONDS = 10 * 60 * 1000;
-const HASH_CHUNK = 1 << 20;
+const CHUNK = 1 << 20;
 
 /**
  * The folder that keeps fetched models: EFFICIENTNET_SIMD_CACHE, else the platform's own place for
@@ -55,39 +53,35 @@ export async function prepareFolder(folder: string): Promise<void> {
 
 /**
  * Puts bytes, whole or in parts, under a path as one step: written to a neighbouring temporary file, synchronised, then
- * renamed. At every moment the path holds the old content or the new, never a part.
- * @throws EfficientNetError ERR_FILE; the temporary file is removed
+ * renamed. At every moment the path holds the old content or the new, never a part. A `signal` stops it
+ * between chunks of 1 MB, up to the renaming.
+ * @throws EfficientNetError ERR_FILE; the signal's reason; the temporary file is removed
  */
-export async function writeAtomic(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void> {
+export async function writeAtomic(path: string, content: Uint8Array | readonly Uint8Array[], signal?: AbortSignal): Promise<void> {
   const parts = content instanceof Uint8Array ? [content] : content;
-  const folder = dirname(path);
-  const base = path.slice(folder.length).replace(/^[\\/]/, '');
-  const temporary = join(folder, `.${base}.${crypto().randomBytes(8).toString('hex')}.tmp`);
+  const temporary = temporaryPath(path);
   try {
     const handle = await fs.open(temporary, 'wx', 0o644);
     try {
-      // An empty file has no parts to write.
-      for (const part of parts) await handle.writeFile(part);
+      for (const part of parts) await writeWhole(handle, part, signal);
+      signal?.throwIfAborted();
       await handle.sync();
     } finally {
       await handle.close();
     }
+    signal?.throwIfAborted();
     await fs.rename(temporary, path);
   } catch (cause) {
     await fs.rm(temporary, { force: true }).catch(() => undefined);
+    if (signal?.aborted === true && cause === signal.reason) throw cause;
     throw cannotWrite(path, cause, parts.reduce((sum, part) => sum + part.length, 0));
   }
 }
 
-/** Removes temporary files that a killed process left; one that cannot be removed is left alone. */
-export async function removeStale(folder: string, now = Date.now()): Promise<void> {
-  const names = await fs.readdir(folder).catch(() => []);
-  for (const name of names.filter((each) => TEMPORARY.test(each))) {
-    const path = join(folder, name);
-    const info = await fs.stat(path).catch(() => undefined);
-    if (info && now - info.mtimeMs > STALE_MILLISECONDS) {
-      await fs.rm(path, { force: true }).catch(() => undefined);
-    }
+async function writeWhole(handle: fs.FileHandle, part: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+  for (let at = 0; at < part.length; ) {
+    signal?.throwIfAborted();
+    at += (await handle.write(part, at, Math.min(CHUNK, part.length - at))).bytesWritten;
   }
 }
 
@@ -107,7 +101,8 @@ export interface FileCheck {
 
 export type FileState =
   | { readonly state: 'valid' | 'missing' }
-  | { readonly state: 'damaged'; readonly found: string };
+  /** `digest`: of the whole content, where its length was right. */
+  | { readonly state: 'damaged'; readonly found: string; readonly digest?: Digest };
 
 /** Files proven in this process, by path; the value changes whenever the file does. */
 const proven = new Map<string, string>();
@@ -137,7 +132,7 @@ export async function checkFile(expected: FileCheck): Promise<FileState> {
     if (proven.get(path) === stamp) return { state: 'valid' };
     const found = await hashOf(handle, info.size, digest.algorithm);
     if (found !== digest.hex) {
-      return { state: 'damaged', found: `${nameOf(digest)} ${found} instead of ${digest.hex}` };
+      return { state: 'damaged', found: `${nameOf(digest)} ${found} instead of ${digest.hex}`, digest: { algorithm: digest.algorithm, hex: found } };
     }
     proven.set(path, stamp);
     return { state: 'valid' };
@@ -151,7 +146,7 @@ export async function checkFile(expected: FileCheck): Promise<FileState> {
 async function hashOf(handle: fs.FileHandle, size: number, algorithm: Digest['algorithm']): Promise<string> {
   const hash = crypto().createHash(algorithm === 'git' ? 'sha1' : algorithm);
   if (algorithm === 'git') hash.update(`blob ${size}\0`);
-  const chunk = Buffer.allocUnsafe(Math.min(HASH_CHUNK, size));
+  const chunk = Buffer.allocUnsafe(Math.min(CHUNK, size));
   for (let at = 0; at < size; ) {
     const { bytesRead } = await handle.read(chunk, 0, chunk.length, at);
     if (bytesRead === 0) break;

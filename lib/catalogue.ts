@@ -5,13 +5,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { cacheFolder, checkFile, prepareFolder, removeStale, sha256Of, writeAtomic } from './cache.js';
+import { cacheFolder, checkFile, prepareFolder, sha256Of, writeAtomic } from './cache.js';
 import { nearest } from './check.js';
 import { EfficientNetError } from './errors.js';
 import type { Timing } from './fetch/http.js';
 import { isOffline, type FetchProgress } from './fetch/options.js';
 import type { PackageFile } from './fetch/package-file.js';
 import { Shared } from './fetch/share.js';
+import { removeStale } from './leftovers.js';
 
 /** Loaded for what is not cached yet alone: a process that needs none of it should not wait for HTTP. */
 const fetching = {

@@ -2,6 +2,8 @@
 // Argument guards: each returns its argument with the checked type or throws ERR_INVALID_ARGUMENT
 // saying "Expected X for name but received Y". They know nothing about networks or files.
 
+import { types } from 'node:util';
+
 import { EfficientNetError } from './errors.js';
 
 /** The error of every guard; `expected` and `name` complete "Expected ... for ...". */
@@ -30,10 +32,31 @@ export function describeValue(value: unknown): string {
       return 'a symbol';
     case 'object':
       if (value === null) return 'null';
+      if (isRevoked(value)) return 'a revoked Proxy';
       if (Array.isArray(value)) return `an array of length ${value.length}`;
       if (ArrayBuffer.isView(value)) return `a typed array of ${value.byteLength} bytes`;
       return 'an object';
   }
+}
+
+/**
+ * Whether it is a Proxy that was revoked: of one, instanceof, Array.isArray and every property throw a
+ * TypeError that names nothing. Runs none of the value's own code.
+ */
+export function isRevoked(value: unknown): boolean {
+  if (!types.isProxy(value)) return false;
+  try {
+    Array.isArray(value); // looks through to the target, and asks no trap
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** The argument, which must not be a revoked Proxy; what else it must be is for others to check. */
+export function checkLive<T>(name: string, expected: string, value: T): T {
+  if (isRevoked(value)) throw invalidArgument(name, expected, value);
+  return value;
 }
 
 /** An integer in [minimum, maximum]. */
@@ -95,10 +118,12 @@ export function checkOptions<T extends object>(
   known: readonly (keyof T & string)[],
 ): Partial<T> {
   if (value === undefined) return {};
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || ArrayBuffer.isView(value)) {
+  if (typeof value !== 'object' || value === null || isRevoked(value) || Array.isArray(value) || ArrayBuffer.isView(value)) {
     throw invalidArgument(name, 'an object', value);
   }
   for (const key of Object.keys(value)) {
+    // Not of a getter, which is asked once and by whoever wants the option.
+    checkLive(key, 'a value that can be read', Object.getOwnPropertyDescriptor(value, key)?.value);
     if (known.some((one) => one === key)) continue;
     const suggestion = nearest(key, known);
     const hint = suggestion === undefined ? `Known options: ${known.join(', ')}` : `Did you mean '${suggestion}'?`;

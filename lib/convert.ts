@@ -4,11 +4,11 @@
 // needs no option to be read back. Packs and runs nothing.
 
 import { existsSync, promises as fs } from 'node:fs';
-import { extname } from 'node:path';
+import { basename, extname } from 'node:path';
 
 import { writeAtomic } from './cache.js';
 import { catalogue } from './catalogue.js';
-import { checkInteger, checkOneOf, checkOptions, invalidArgument } from './check.js';
+import { checkInteger, checkLive, checkOneOf, checkOptions, invalidArgument } from './check.js';
 import { recipeMetadata } from './config/metadata.js';
 import { networkMetadata } from './described-network.js';
 import { EfficientNetError } from './errors.js';
@@ -17,6 +17,7 @@ import { filePath } from './formats/file.js';
 import { onnxParts } from './formats/onnx-writer.js';
 import { safetensorsParts } from './formats/safetensors.js';
 import { imagenetLabels } from './labels.js';
+import { removeAbandoned } from './leftovers.js';
 import { findName } from './names.js';
 import type { Network, Padding } from './network.js';
 import { checkSource, openWeights, weightsOptions, type OpenedWeights, type WeightsOptions } from './open-weights.js';
@@ -52,7 +53,10 @@ const kMaxSide = 4096;
  * Reads a checkpoint as load does, from a path, an address, a repository of the model hub
  * ('hf-hub:owner/name'), the name of a catalogue model ('b0') or a file's bytes, and writes it to a file: safetensors, or ONNX of opset 17 with any
  * batch and size, whose input is normalised as for model.run with the layout 'nchw'. The file appears
- * whole or not at all, and takes the place of one that is there.
+ * whole or not at all, and takes the place of one that is there; no file that the input consists of may be
+ * that one. An abort leaves what was there. A process that is killed while it writes leaves a hidden
+ * temporary file beside the output (`.name.<process>-<system>.<random>.tmp`), which the next conversion to the same
+ * output removes; that of a terminated worker thread once its process has ended.
  *
  * Rejects as load does, and with ERR_FILE where the output is a directory, a device or not writable.
  *
@@ -60,7 +64,8 @@ const kMaxSide = 4096;
  */
 export async function convert(input: string | URL | Uint8Array, output: string | URL, options?: ConvertOptions): Promise<Conversion> {
   const given = { ...checkOptions<ConvertOptions>('the convert options', options, known.filter((name) => name !== 'weights')) };
-  const path = pathOf(output);
+  checkLive('weights', 'a path, an address or a file\'s bytes', input);
+  const path = pathOf(checkLive('the output of convert', 'a path or a file URL', output));
   const format = formatOf(path, given.format);
   const size = sizeOf(given, format);
   const { format: _format, height: _height, width: _width, ...rest } = given;
@@ -68,13 +73,15 @@ export async function convert(input: string | URL | Uint8Array, output: string |
   source.signal?.throwIfAborted();
   // Before anything is fetched or read.
   const target = await outputTarget(path);
-  await checkApart(input, target);
+  const named = localPath(input);
+  if (named !== undefined) await checkApart([named], target);
   const opened = await openWeights(source);
-  // Again: a folder, or an address in a string, names a file that is known only now.
-  if (opened.facts.path !== null) await checkApart(opened.facts.path, target);
+  // Again: what a folder, an index or an address in a string names is known only now.
+  await checkApart(opened.files, target);
   const parts = format === 'onnx' ? onnxFile(opened, size) : safetensorsParts(canonicalTensors(opened.weights), metadataOf(opened));
   source.signal?.throwIfAborted();
-  await writeAtomic(target, parts);
+  await removeAbandoned(target);
+  await writeAtomic(target, parts, source.signal);
   const { network } = opened.weights;
   return {
     output: path,
@@ -141,10 +148,24 @@ function inputOf(input: string | URL | Uint8Array): Pick<WeightsOptions, 'archit
   return isName ? { architecture: input } : { weights: input };
 }
 
-/** A conversion that replaces its own input would lose what was not converted. */
-async function checkApart(input: string | URL | Uint8Array, target: string): Promise<void> {
-  if (input instanceof Uint8Array) return;
-  const source = input instanceof URL ? (input.protocol === 'file:' ? filePath(input) : undefined) : input;
-  const real = source === undefined ? undefined : await fs.realpath(source).catch(() => undefined);
-  if (real === target) throw invalidArgument('the output of convert', 'another file than its input', target);
+function localPath(input: string | URL | Uint8Array): string | undefined {
+  if (input instanceof URL) return input.protocol === 'file:' ? filePath(input) : undefined;
+  return typeof input === 'string' ? input : undefined;
+}
+
+/**
+ * A conversion that replaces its own input, or a part of it, would lose what was not converted. Told by what
+ * the file system keeps, not by names: links, other spellings and other mounts lead to the same file.
+ */
+async function checkApart(inputs: readonly string[], target: string): Promise<void> {
+  const identity = async (path: string): Promise<string | undefined> => {
+    const found = await fs.stat(path, { bigint: true }).catch(() => undefined);
+    return found === undefined ? undefined : `${found.dev}:${found.ino}`;
+  };
+  const own = await identity(target);
+  if (own === undefined) return; // nothing is there that could be lost
+  for (const [i, input] of inputs.entries()) {
+    if ((await identity(input)) !== own) continue;
+    throw invalidArgument('the output of convert', `another file than its input${i === 0 ? '' : `, of which ${basename(input)} is a part`},`, target);
+  }
 }

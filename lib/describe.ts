@@ -3,7 +3,7 @@
 // stride and receptive field, its parameters, multiply-accumulates and the bytes of its output.
 // Arithmetic on the definition only; nothing is measured.
 
-import { checkInteger, invalidArgument } from './check.js';
+import { checkInteger, invalidArgument, isRevoked } from './check.js';
 import { embeddingSize, type Network } from './network.js';
 
 /** Channels, height, width. */
@@ -117,8 +117,8 @@ export function describe(network: Network, height?: number, width?: number): Net
 
 /** What is there to be read; the numbers in it are the caller's. */
 function checkParts(network: Network): void {
-  const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
-  if (!isObject(network) || !Array.isArray(network.blocks)) throw invalidArgument('network', 'a network as buildNetwork makes it', network);
+  const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !isRevoked(value);
+  if (!isObject(network) || isRevoked(network.blocks) || !Array.isArray(network.blocks)) throw invalidArgument('network', 'a network as buildNetwork makes it', network);
   if (!isObject(network.stem)) throw invalidArgument('network.stem', 'an object', network.stem);
   // Not forEach, which passes over holes.
   for (const [position, block] of network.blocks.entries())

@@ -22,7 +22,7 @@ import {
   sizeOf,
   type TensorShape,
 } from './call-arguments.js';
-import { checkBoolean, checkInteger, checkOptions, invalidArgument } from './check.js';
+import { checkBoolean, checkInteger, checkOptions, invalidArgument, isRevoked } from './check.js';
 import { EfficientNetError } from './errors.js';
 import { decodeImage, heldImage, rawPixels, type DecodedImage, type ImageSource, type RawPixels } from './image.js';
 import type { ModelFacts, ModelInfo } from './model-info.js';
@@ -375,5 +375,5 @@ export class EfficientNet {
 }
 
 function isList(value: ImageSource | readonly ImageSource[]): value is readonly ImageSource[] {
-  return Array.isArray(value);
+  return !isRevoked(value) && Array.isArray(value);
 }

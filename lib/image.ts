@@ -15,7 +15,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { types } from 'node:util';
 
-import { bufferBytes, checkInteger, checkOneOf, checkOptions, describeValue, invalidArgument } from './check.js';
+import { bufferBytes, checkInteger, checkLive, checkOneOf, checkOptions, describeValue, invalidArgument } from './check.js';
 import { EfficientNetError } from './errors.js';
 
 /** Order of the bytes of a pixel; alpha is ignored. */
@@ -66,6 +66,7 @@ const rasterFormats: readonly string[] = ['jpeg', 'png', 'webp', 'gif', 'tiff', 
  * image at all. `data` stays the caller's memory. Throws ERR_INVALID_ARGUMENT for wrong raw pixels.
  */
 export function rawPixels(input: unknown): DecodedImage | undefined {
+  checkLive('image', expectedInput, input);
   if (typeof input !== 'object' || input === null || ArrayBuffer.isView(input) || !('data' in input)) return undefined;
   const given = checkOptions<RawPixels>('image', input, ['data', 'width', 'height', 'channels', 'stride']);
   const width = checkInteger('image.width', given.width, 1, maxImageSide);

@@ -42,6 +42,8 @@ export interface LocateOptions extends FetchOptions {
 export interface Located {
   readonly path: string | URL;
   readonly config: CheckpointConfig | undefined;
+  /** The folder that the configuration was looked for in. */
+  readonly folder?: string | undefined;
 }
 
 /** The place that the `weights` option names. Throws ERR_INVALID_ARGUMENT. */
@@ -109,7 +111,7 @@ async function locateRepository(name: string, options: LocateOptions): Promise<L
     // A network that is none of the family is not worth a download.
     inspect: async (folder) => void (await read(folder)),
   });
-  return { path: join(path, file), config: await read(path) };
+  return { path: join(path, file), folder: path, config: await read(path) };
 }
 
 /** The file itself; or the checkpoint of a folder, and there its configuration too. */
@@ -129,7 +131,7 @@ async function locatePath(given: string | URL, options: LocateOptions): Promise<
   }
   const file = join(path, chooseFile(files.sort(), path, options.file));
   if (options.integrity !== undefined) await checkIntegrity(file, options.integrity);
-  return { path: file, config: await prefixed(path, readConfig(path, options.named)) };
+  return { path: file, folder: path, config: await prefixed(path, readConfig(path, options.named)) };
 }
 
 function notFound(path: string): EfficientNetError {
@@ -139,7 +141,8 @@ function notFound(path: string): EfficientNetError {
 async function checkIntegrity(path: string, digest: Digest): Promise<void> {
   const check = await checkFile({ path, digest });
   if (check.state !== 'damaged') return;
-  throw new EfficientNetError('ERR_FILE', `${path} is not the expected file: expected ${formatIntegrity(digest)}; ${check.found}`);
+  const found = check.digest === undefined ? check.found : formatIntegrity(check.digest);
+  throw new EfficientNetError('ERR_FILE', `${path} is not the file that the option integrity asks for: expected ${formatIntegrity(digest)}, found ${found}`);
 }
 
 async function prefixed<T>(where: string, work: Promise<T>): Promise<T> {

@@ -4,7 +4,7 @@
 // is in layers.ts, what a network costs in describe.ts.
 
 import type { Activation, Architecture, BaseNetwork, Stage } from './architecture.js';
-import { checkFinite, checkInteger, checkOneOf, checkOptions, invalidArgument } from './check.js';
+import { checkFinite, checkInteger, checkOneOf, checkOptions, invalidArgument, isRevoked } from './check.js';
 import { resolveName } from './names.js';
 import { roundChannels, roundRepeats } from './scaling.js';
 
@@ -272,7 +272,7 @@ const activations: readonly Activation[] = ['none', 'relu', 'relu6', 'swish', 's
 
 /** A caller's own architecture; the limits keep every later product of shapes an exact integer. */
 function checkArchitecture(architecture: Architecture): Architecture {
-  if (typeof architecture !== 'object' || architecture === null || typeof architecture.base !== 'object' || architecture.base === null) {
+  if (typeof architecture !== 'object' || architecture === null || isRevoked(architecture) || isRevoked(architecture.base) || typeof architecture.base !== 'object' || architecture.base === null) {
     throw invalidArgument('architecture', 'a name or an architecture', architecture);
   }
   const { base } = architecture;

@@ -3,13 +3,15 @@
 // read and its tensors given to layers, and its recipe and labels with it. For load and convert; nothing is
 // packed or run here.
 
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { types } from 'node:util';
 
-import { bufferBytes, checkBoolean, checkFinite, checkOneOf, checkOptions, checkString, copyBytes, invalidArgument } from './check.js';
+import { bufferBytes, checkBoolean, checkFinite, checkLive, checkOneOf, checkOptions, checkString, copyBytes, invalidArgument } from './check.js';
 import type { CheckpointConfig, CheckpointFacts } from './config/config.js';
 import { checkKerasNetwork, kerasConfig, type KerasReading } from './config/keras.js';
 import { applyConfig, readMetadata } from './config/metadata.js';
+import { configNames } from './config/read.js';
 import { EfficientNetError } from './errors.js';
 import { parseIntegrity } from './fetch/integrity.js';
 import type { FetchProgress } from './fetch/options.js';
@@ -20,7 +22,7 @@ import { imagenetLabels } from './labels.js';
 import { locate, placeOf, placeOfName, type WeightsPlace } from './locate.js';
 import { resolveName } from './names.js';
 import { buildNetwork, type Network, type Padding } from './network.js';
-import { checkRecipe, recipeFor, type Recipe, type RecipeOptions } from './recipe.js';
+import { checkRecipe, checkRecipeOptions, recipeFor, type Recipe, type RecipeOptions } from './recipe.js';
 import { detectSource, type CheckpointSource } from './source.js';
 import { pacer } from './turn.js';
 import { collectWeights, foldAll, type CollectedWeights, type FoldedWeights } from './weights.js';
@@ -81,6 +83,8 @@ export type CheckedWeights<T extends WeightsOptions = WeightsOptions> = Omit<T, 
 /** A checkpoint whose tensors are known to fit the network; their values have been read but not looked at. */
 export interface OpenedLayers {
   readonly facts: CheckpointFacts;
+  /** The paths of all files that were looked into, what says how it is to be used among them; none of bytes. */
+  readonly files: readonly string[];
   readonly origin: CheckpointSource;
   readonly collected: CollectedWeights;
   readonly recipe: Recipe;
@@ -109,20 +113,22 @@ export async function openLayers(given: CheckedWeights): Promise<OpenedLayers> {
   const bytes = copyBytes(place);
   const breathe = pacer();
   await breathe();
-  const opened = { checkpoint: parseCheckpoint(bytes, externalBytes(external)), complete: () => Promise.resolve() };
+  const opened = { checkpoint: parseCheckpoint(bytes, externalBytes(external)), files: [], complete: () => Promise.resolve() };
   return finish(given, opened, { config: undefined, path: null, breathe });
 }
 
 async function openPlace(given: CheckedWeights, place: WeightsPlace): Promise<OpenedLayers> {
   const { signal, onProgress, offline, update, file, integrity } = given;
   const named = given.architecture !== undefined;
-  const { path, config } = await locate(place, { signal, onProgress, offline, update, file, integrity, named });
+  const { path, config, folder } = await locate(place, { signal, onProgress, offline, update, file, integrity, named });
   signal?.throwIfAborted();
   const breathe = pacer();
   const opened = await openCheckpoint(path, given.externalData);
   try {
     await breathe();
-    return await finish(given, opened, { config, path: typeof path === 'string' ? path : fileURLToPath(path), breathe });
+    const configs = folder === undefined ? [] : configNames.map((name) => join(folder, name));
+    const files = [...opened.files, ...configs];
+    return await finish(given, { ...opened, files }, { config, path: typeof path === 'string' ? path : fileURLToPath(path), breathe });
   } catch (error) {
     await opened.abandon();
     throw ofPart(error, String(path));
@@ -144,7 +150,7 @@ interface Found {
 }
 
 /** While the rest of the file may still be read: up to `complete`, only names and shapes are looked at. */
-async function finish(given: CheckedWeights, opened: Pick<OpenedCheckpoint, 'checkpoint' | 'complete'>, { config: found, path, breathe }: Found): Promise<OpenedLayers> {
+async function finish(given: CheckedWeights, opened: Pick<OpenedCheckpoint, 'checkpoint' | 'files' | 'complete'>, { config: found, path, breathe }: Found): Promise<OpenedLayers> {
   const { checkpoint } = opened;
   const config = kerasConfig(checkpoint, given.keras) ?? found ?? readMetadata(checkpoint.metadata);
   const named = given.architecture ?? config?.architecture;
@@ -161,7 +167,7 @@ async function finish(given: CheckedWeights, opened: Pick<OpenedCheckpoint, 'che
   given.signal?.throwIfAborted();
   warn(given, config, origin);
   const facts = { format: checkpoint.format, path, configuration: config?.from ?? null };
-  return { facts, origin, collected, recipe, labels };
+  return { facts, files: opened.files, origin, collected, recipe, labels };
 }
 
 // ---- options ------------------------------------------------------------------------------------------
@@ -177,7 +183,7 @@ export function checkSource<T extends WeightsOptions>(source: unknown, options: 
   }
   if (given === undefined) throw invalidArgument('load', "a model's name or an options object", given);
   // Copied, so that a getter runs once and what was checked is what is used.
-  const o = { ...checkOptions<T>('the load options', given, known) };
+  const o = checkOptions<T>('the load options', { ...checkOptions<T>('the load options', given, known) }, known);
   const repository = typeof source === 'string' && looksLikeRepository(source) ? placeOfName(source) : undefined;
   if (typeof source === 'string' && o.architecture !== undefined && repository === undefined) {
     throw invalidArgument('architecture', 'no second name beside the first argument of load', o.architecture);
@@ -220,6 +226,7 @@ function checkExternal(externalData: unknown): ExternalFiles {
     throw invalidArgument('externalData', 'an object of paths or bytes by name', externalData);
   }
   const entries = Object.entries(externalData).map(([name, value]: [string, unknown]) => {
+    checkLive(`externalData[${JSON.stringify(name)}]`, "a path, a file URL or a file's bytes", value);
     if ((typeof value === 'string' && value !== '') || value instanceof URL || value instanceof Uint8Array) return [name, value] as const;
     throw invalidArgument(`externalData[${JSON.stringify(name)}]`, "a path, a file URL or a file's bytes", value);
   });
@@ -243,6 +250,8 @@ function checkCalls(o: Partial<WeightsOptions>): void {
 
 function checkConventions(o: Partial<WeightsOptions>) {
   return {
+    // By itself, before anything is fetched or read; with what the checkpoint says of the rest later.
+    recipe: o.recipe === undefined ? undefined : checkRecipeOptions(o.recipe),
     padding: o.padding === undefined ? undefined : checkOneOf<Padding>('padding', o.padding, ['same', 'symmetric']),
     keras: o.keras === undefined ? undefined : checkOneOf<KerasReading>('keras', o.keras, ['fixed', 'legacy']),
     batchNormEpsilon: o.batchNormEpsilon === undefined ? undefined : checkFinite('batchNormEpsilon', o.batchNormEpsilon, 0, 1),

@@ -2,7 +2,7 @@
 // Where an output file goes, checked before the work that fills it. Writes nothing.
 
 import { constants, promises as fs } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, resolve, sep } from 'node:path';
 
 import { systemCode } from './cache.js';
 import { EfficientNetError } from './errors.js';
@@ -13,6 +13,8 @@ import { EfficientNetError } from './errors.js';
  */
 export async function outputTarget(path: string): Promise<string> {
   const refuse = (found: string): EfficientNetError => new EfficientNetError('ERR_FILE', `Cannot write ${path}: ${found}; name a file`);
+  // resolve() would drop the slash, and a file take the place of the folder that is meant.
+  if (namesFolder(path)) throw refuse('it ends as the name of a folder does');
   try {
     const target = await fs.realpath(path);
     const info = await fs.stat(target);
@@ -30,4 +32,10 @@ export async function outputTarget(path: string): Promise<string> {
     throw refuse(`its folder cannot be written to (${systemCode(cause) || String(cause)})`);
   }
   return resolve(path);
+}
+
+/** `out/`, `out/.`, `..` */
+function namesFolder(path: string): boolean {
+  const last = path.split(sep === '\\' ? /[\\/]/ : '/').at(-1) ?? '';
+  return ['', '.', '..'].includes(last);
 }

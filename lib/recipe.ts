@@ -3,7 +3,7 @@
 // checkpoint and not to the architecture: what is published is in published/, by source. No pixels are
 // touched here.
 
-import { checkFinite, checkInteger, checkOneOf, checkOptions, invalidArgument } from './check.js';
+import { checkFinite, checkInteger, checkOneOf, checkOptions, invalidArgument, isRevoked } from './check.js';
 import { resolveName } from './names.js';
 import type { Network } from './network.js';
 import { fractionOf, imageNet, type Normalisation, type PublishedModels, type PublishedRecipe } from './published/model.js';
@@ -139,27 +139,51 @@ function tensorflowRecipe(architecture: string, size: number): Recipe {
 
 const recipeKeys = ['size', 'height', 'width', 'crop', 'cropFraction', 'filter', 'mean', 'std'] as const;
 
+interface CheckedOptions extends RecipeOptions {
+  readonly mean: Rgb | undefined;
+  readonly std: Rgb | undefined;
+}
+
 /**
- * `base` with the fields that `value` overrides, each checked; undefined overrides nothing. `name` is
- * the user's name for the option. Throws ERR_INVALID_ARGUMENT naming the field.
+ * A copy of what a caller gives of a recipe, each field checked by itself. `name` is the caller's name for
+ * the option. Throws ERR_INVALID_ARGUMENT naming the field.
  */
-export function checkRecipe(value: unknown, base: Recipe, name: string = 'recipe'): Recipe {
-  const given = checkOptions<RecipeOptions>(name, value, recipeKeys);
+export function checkRecipeOptions(value: unknown, name: string = 'recipe'): CheckedOptions {
+  // Copied, so that a getter runs once and what was checked is what is used.
+  const given = { ...checkOptions<RecipeOptions>(name, value, recipeKeys) };
   if (given.size !== undefined && (given.height !== undefined || given.width !== undefined)) {
     throw invalidArgument(name, 'either size or height and width', value);
   }
-  const checked = <T>(field: keyof RecipeOptions, otherwise: T, check: (name: string, value: unknown) => T): T =>
-    given[field] === undefined ? otherwise : check(`${name}.${field}`, given[field]);
-  const size = checked<number | undefined>('size', undefined, checkSide);
+  const checked = <T>(field: keyof RecipeOptions, check: (name: string, value: unknown) => T): T | undefined =>
+    given[field] === undefined ? undefined : check(`${name}.${field}`, given[field]);
+  return {
+    size: checked('size', checkSide),
+    height: checked('height', checkSide),
+    width: checked('width', checkSide),
+    crop: checked('crop', (field, crop) => checkOneOf<Crop>(field, crop, ['center', 'squash'])),
+    // Below 1 / 1000 the resized image would be thousands of times the crop, surely a slip.
+    cropFraction: checked('cropFraction', (field, share) => checkFinite(field, share, 0.001, 1)),
+    filter: checked('filter', (field, filter) => checkOneOf<Filter>(field, filter, filters)),
+    mean: checked('mean', (field, mean) => checkRgb(field, mean, false)),
+    std: checked('std', (field, std) => checkRgb(field, std, true)),
+  };
+}
+
+/**
+ * `base` with the fields that `value` overrides, checked; undefined overrides nothing. Throws
+ * ERR_INVALID_ARGUMENT naming the field.
+ */
+export function checkRecipe(value: unknown, base: Recipe, name: string = 'recipe'): Recipe {
+  const { size, height, width, crop, cropFraction, filter, mean, std } = checkRecipeOptions(value, name);
   const recipe: Recipe = {
-    height: checked('height', size ?? base.height, checkSide),
-    width: checked('width', size ?? base.width, checkSide),
-    crop: checked('crop', base.crop, (field, crop) => checkOneOf<Crop>(field, crop, ['center', 'squash'])),
-    // Who asks for squashing and no more wants the whole image. Below 1 / 1000 the resized image would be thousands of times the crop, surely a slip.
-    cropFraction: checked('cropFraction', given.crop === 'squash' && base.crop !== 'squash' ? 1 : base.cropFraction, (field, share) => checkFinite(field, share, 0.001, 1)),
-    filter: checked('filter', base.filter, (field, filter) => checkOneOf<Filter>(field, filter, filters)),
-    mean: checked('mean', base.mean, (field, mean) => checkRgb(field, mean, false)),
-    std: checked('std', base.std, (field, std) => checkRgb(field, std, true)),
+    height: height ?? size ?? base.height,
+    width: width ?? size ?? base.width,
+    crop: crop ?? base.crop,
+    // Who asks for squashing and no more wants the whole image.
+    cropFraction: cropFraction ?? (crop === 'squash' && base.crop !== 'squash' ? 1 : base.cropFraction),
+    filter: filter ?? base.filter,
+    mean: mean ?? base.mean,
+    std: std ?? base.std,
   };
   recipe.std.forEach((std, i) => {
     // Black and white are the extremes; a tiny deviation or a vast mean would send them to infinity.
@@ -175,7 +199,7 @@ function checkSide(name: string, value: unknown): number {
 }
 
 function checkRgb(name: string, value: unknown, divisor: boolean): Rgb {
-  if (!Array.isArray(value) || value.length !== 3) throw invalidArgument(name, 'three numbers (red, green, blue)', value);
+  if (isRevoked(value) || !Array.isArray(value) || value.length !== 3) throw invalidArgument(name, 'three numbers (red, green, blue)', value);
   const [red, green, blue] = Array.from<unknown>(value).map((number, i) => {
     const one = checkFinite(`${name}[${i}]`, number);
     // Tested after rounding to single precision, in which the arithmetic is done.

@@ -4,13 +4,14 @@
 
 import { basename } from 'node:path';
 
+import { EfficientNetError } from '../errors.js';
 import type { WeightsOptions } from '../open-weights.js';
 import type { RecipeOptions } from '../recipe.js';
 import { UsageError, type Option, type Values } from './command.js';
 
 export const checkpointOptions: Readonly<Record<string, Option>> = {
   file: { value: 'NAME', help: 'which file, where a folder or repository has several checkpoints' },
-  integrity: { value: 'HASH', help: 'sha256-... that the file must have' },
+  integrity: { value: 'HASH', help: 'what the file must be: sha256-, sha384- or sha512- and its hash in base64' },
   padding: { value: 'NAME', help: 'same or symmetric, in place of what the checkpoint implies' },
   'batch-norm-epsilon': { value: 'X', help: 'in place of what the checkpoint implies' },
   keras: { value: 'NAME', help: 'fixed or legacy: how bare Keras weights of B0 to B7 normalise images' },
@@ -38,7 +39,19 @@ export function readCheckpointOptions(values: Values): CheckpointChoices {
   };
 }
 
-/** Which fields there are, and of what kind, is checked with the checkpoint. */
+/** What load or convert refuses among the arguments was typed: wrong usage, under the names of the command line. */
+export async function asUsage<T>(work: Promise<T>): Promise<T> {
+  return work.catch((error: unknown) => {
+    const isUsage = error instanceof EfficientNetError && error.code === 'ERR_INVALID_ARGUMENT';
+    throw isUsage ? new UsageError(error.message.replace(/\b(externalData|batchNormEpsilon)\b/g, dashed)) : error;
+  });
+}
+
+function dashed(option: string): string {
+  return `--${option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** Which fields there are, and of what kind, load says. */
 function readRecipe(text: string | undefined): RecipeOptions | undefined {
   if (text === undefined) return undefined;
   const value = parseJson(text);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // `efficientnet-simd convert`: any checkpoint to safetensors or ONNX. The work is convert.ts's.
 
-import { checkpointOptions, readCheckpointOptions } from './checkpoint-options.js';
+import { asUsage, checkpointOptions, readCheckpointOptions } from './checkpoint-options.js';
 import { UsageError, type Command } from './command.js';
-import { ProgressBar } from './progress.js';
+import { untilInterrupted } from './interrupt.js';
+import { ProgressBar, type DownloadState } from './progress.js';
 import { readSize } from './size-options.js';
 import { formatMilliseconds, printable } from './terminal.js';
 
@@ -43,13 +44,14 @@ export const convert: Command = {
     const library = await import('../convert.js');
     const started = performance.now();
     try {
-      const made = await library.convert(input, output, {
+      const options = {
         ...size,
         ...choices,
         ...(to === undefined ? {} : { format: to }),
         ...(architecture === undefined ? {} : { architecture }),
-        onProgress: (state) => progress.update(state),
-      });
+        onProgress: (state: DownloadState) => progress.update(state),
+      };
+      const made = await untilInterrupted((signal) => asUsage(library.convert(input, output, { ...options, signal })));
       progress.end();
       const milliseconds = performance.now() - started;
       if (values.has('json')) terminal.json({ input, ...made, milliseconds });

@@ -3,7 +3,7 @@
 
 import type { Model } from '../model.js';
 import { looksLikeRepository } from '../hub/name.js';
-import { readCheckpointOptions } from './checkpoint-options.js';
+import { asUsage, readCheckpointOptions } from './checkpoint-options.js';
 import { defaultModel, UsageError, type Values } from './command.js';
 import { ProgressBar, type DownloadState } from './progress.js';
 import type { Terminal } from './terminal.js';
@@ -26,7 +26,7 @@ export async function openModel(values: Values, terminal: Terminal): Promise<Mod
   const { load } = await import('../model.js');
   try {
     const options = { ...choices, threads, isa, onProgress: (state: DownloadState) => progress.update(state) };
-    return await (repository ? load(name, options) : load({ ...options, architecture: name, weights }));
+    return await asUsage(repository ? load(name, options) : load({ ...options, architecture: name, weights }));
   } finally {
     progress.end();
   }

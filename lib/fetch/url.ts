@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 
-import { cacheFolder, cannotRead, checkFile, nameOf, prepareFolder, writeAtomic, type Digest } from '../cache.js';
+import { cacheFolder, cannotRead, checkFile, prepareFolder, writeAtomic, type Digest } from '../cache.js';
 import { EfficientNetError } from '../errors.js';
 import { detectFormat } from '../formats/index.js';
 import { companionsOf, mayHaveCompanions } from '../formats/companions.js';
@@ -240,10 +240,10 @@ async function checkContent(path: string, { url, integrity }: UrlSource): Promis
   if (integrity !== undefined) {
     const check = await checkFile({ path, digest: integrity });
     if (check.state !== 'valid') {
-      const found = { algorithm: 'sha256', hex: await hashOf(path) } as const;
+      const found = check.state === 'damaged' && check.digest !== undefined ? formatIntegrity(check.digest) : 'no file';
       throw new EfficientNetError(
         'ERR_FETCH',
-        `${shown(url)} is not the expected file: expected ${nameOf(integrity)} ${formatIntegrity(integrity)}, found ${formatIntegrity(found)}`,
+        `${shown(url)} is not the file that the option integrity asks for: expected ${formatIntegrity(integrity)}, found ${found}`,
       );
     }
   }

@@ -6,7 +6,7 @@ import { readlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { invalidArgument } from '../check.js';
 import { EfficientNetError } from '../errors.js';
-import { invalidCheckpoint } from './bytes.js';
+import { invalidCheckpoint, quote } from './bytes.js';
 import { openFile, wholeFile, toPath } from './file.js';
 import type { ExternalData } from './onnx.js';
 import { looksLikeSafetensors, readSafetensors, safetensorsDataStart } from './safetensors.js';
@@ -50,6 +50,8 @@ export async function readCheckpoint(source: string | URL | Uint8Array, external
 /** A checkpoint whose names and shapes are known, while its values may still be on their way from the file. */
 export interface OpenedCheckpoint {
   readonly checkpoint: Checkpoint;
+  /** The paths of all that it was read from: its own, its parts', those of external data. */
+  readonly files: readonly string[];
   /** To be called once: resolves when every value is there. Rejects with ERR_FILE. */
   complete(): Promise<void>;
   /** In place of complete: nothing more is read, and the file is closed. */
@@ -65,28 +67,55 @@ export async function openCheckpoint(source: string | URL, external: ExternalFil
     try {
       if (format === 'safetensors') {
         await file.upTo(safetensorsDataStart(file.bytes));
+        checkNoExternal(format, external);
         file.readOn();
-        return { checkpoint: readSafetensors(file.bytes), complete: () => naming(path, () => file.complete()), abandon: () => file.abandon() };
+        return { checkpoint: readSafetensors(file.bytes), files: [path], complete: () => naming(path, () => file.complete()), abandon: () => file.abandon() };
       }
       await file.complete();
     } catch (error) {
       await file.abandon();
       throw error;
     }
-    return { checkpoint: await parseWhole(path, file.bytes, external), complete: () => Promise.resolve(), abandon: () => Promise.resolve() };
+    const { checkpoint, files } = await parseWhole(path, file.bytes, external);
+    return { checkpoint, files: [path, ...files], complete: () => Promise.resolve(), abandon: () => Promise.resolve() };
   });
 }
 
-async function parseWhole(path: string, bytes: Uint8Array, external: ExternalFiles): Promise<Checkpoint> {
-  if (detectFormat(bytes) !== 'tfjs-graph') return parseCheckpoint(bytes, await readExternal(bytes, external));
+/** With the paths of the other files that it took. */
+async function parseWhole(path: string, bytes: Uint8Array, external: ExternalFiles): Promise<Pick<OpenedCheckpoint, 'checkpoint' | 'files'>> {
+  const format = detectFormat(bytes);
+  checkNoExternal(format, external);
+  if (format !== 'tfjs-graph') {
+    const data = await readExternal(bytes, external);
+    const files = [...data.keys()].map((name) => external.get(name)).filter((source) => typeof source === 'string' || source instanceof URL);
+    return { checkpoint: parseCheckpoint(bytes, data), files: files.map(toPath) };
+  }
+  const folder = dirname(path);
+  const paths = (names: readonly string[]): readonly string[] => names.map((name) => join(folder, name));
   if (readers.shards.looksLikeSafetensorsIndex(bytes)) {
     const index = readers.shards.readSafetensorsIndex(bytes);
-    return readers.shards.assembleSafetensors(index, await readShards(dirname(path), index.names, Infinity));
+    return { checkpoint: readers.shards.assembleSafetensors(index, await readShards(folder, index.names, Infinity)), files: paths(index.names) };
   }
   const model = readers.tfjs.parseTfjsModel(bytes);
-  const shards = await readShards(dirname(path), model.groups.flatMap((group) => group.paths), model.weightBytes);
-  return readers.tfjs.assembleTfjs(model, shards);
+  const names = model.groups.flatMap((group) => group.paths);
+  const shards = await readShards(folder, names, model.weightBytes);
+  return { checkpoint: readers.tfjs.assembleTfjs(model, shards), files: paths(names) };
 }
+
+/** What a caller gives for a format that has no tensors outside itself would be left aside unseen. */
+function checkNoExternal(format: CheckpointFormat, external: ReadonlyMap<string, unknown>): void {
+  const [name] = external.keys();
+  if (format === 'onnx' || name === undefined) return;
+  throw new EfficientNetError(
+    'ERR_INVALID_ARGUMENT',
+    `Expected no externalData: only an ONNX model has tensors in other files, and the checkpoint is ${formatNames[format]}. Leave ${quote(name)} out`,
+  );
+}
+
+const formatNames: Readonly<Record<CheckpointFormat, string>> = {
+  safetensors: 'safetensors', torch: 'of PyTorch', onnx: 'ONNX', tflite: 'of TensorFlow Lite', keras: 'of Keras',
+  'tfjs-graph': 'a JSON file with parts of its own', 'tfjs-layers': 'of TensorFlow.js',
+};
 
 /** Errors of `work` begin with the file's path. */
 async function naming<T>(path: string, work: () => Promise<T>): Promise<T> {
@@ -101,12 +130,15 @@ async function naming<T>(path: string, work: () => Promise<T>): Promise<T> {
 export function parseCheckpoint(source: Uint8Array, external: ExternalData = new Map()): Checkpoint {
   if (!(source instanceof Uint8Array)) throw invalidArgument('the checkpoint', 'a Uint8Array', source);
   const bytes = settled(source);
-  switch (detectFormat(bytes)) {
+  const format = detectFormat(bytes);
+  checkNoExternal(format, external);
+  switch (format) {
     case 'safetensors':
       return readSafetensors(bytes);
     case 'torch':
       return readers.zip.looksLikeZip(bytes) ? readers.torch.readTorch(bytes) : readers.torchStream.readTorchStream(bytes);
     case 'onnx':
+      if (external.size > 0) checkNamed(readers.onnx.onnxExternalFiles(bytes), external);
       return readers.onnx.readOnnx(bytes, external);
     case 'tflite':
       return readers.tflite.readTflite(bytes);
@@ -173,12 +205,26 @@ async function readInside(folder: string, name: string, limit: number): Promise<
 async function readExternal(bytes: Uint8Array, external: ExternalFiles): Promise<ExternalData> {
   const files = new Map<string, Uint8Array>();
   if (external.size === 0 || !readers.onnx.looksLikeOnnx(bytes)) return files;
-  for (const name of readers.onnx.onnxExternalFiles(bytes)) {
+  const wanted = new Set(readers.onnx.onnxExternalFiles(bytes));
+  checkNamed(wanted, external);
+  for (const name of wanted) {
     const source = external.get(name);
     if (source === undefined) continue; // The reader says which tensor is missing then.
     files.set(name, source instanceof Uint8Array ? source : await wholeFile(toPath(source), Infinity));
   }
   return files;
+}
+
+/** A name that the model does not have is a slip, or the file of another model. */
+function checkNamed(wanted: ReadonlySet<string>, external: ReadonlyMap<string, unknown>): void {
+  for (const name of external.keys()) {
+    if (wanted.has(name)) continue;
+    const names = [...wanted].slice(0, 3).map(quote).join(', ');
+    throw new EfficientNetError(
+      'ERR_INVALID_ARGUMENT',
+      `The option externalData gives ${quote(name)}, but the ONNX model ${wanted.size === 0 ? 'has all its tensors in itself' : `names ${names}${wanted.size > 3 ? ` and ${wanted.size - 3} more` : ''}`}`,
+    );
+  }
 }
 
 async function readShards(folder: string, names: readonly string[], expected: number): Promise<Map<string, Uint8Array>> {

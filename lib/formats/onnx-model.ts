@@ -81,18 +81,27 @@ export function readOnnxFile(bytes: Uint8Array, external: ExternalData = new Map
 /** The names of the files in which a model keeps tensors outside itself. */
 export function onnxExternalFiles(bytes: Uint8Array): ReadonlySet<string> {
   const names = new Set<string>();
+  const ofTensor = (tensor: MessageReader): void =>
+    tensor.fields((field) => {
+      if (field !== tensorField.externalData) return;
+      const { key, value } = readEntry(tensor.message());
+      if (key === 'location') names.add(value);
+    });
+  const ofAttribute = (attribute: MessageReader): void =>
+    attribute.fields((field) => {
+      if (field === attributeField.tensor) ofTensor(attribute.message());
+    });
+  const ofNode = (node: MessageReader): void =>
+    node.fields((field) => {
+      if (field === nodeField.attribute) ofAttribute(node.message());
+    });
   const model = new MessageReader(bytes);
   model.fields((modelMember) => {
     if (modelMember !== modelField.graph) return;
     const graph = model.message();
     graph.fields((member) => {
-      if (member !== graphField.initializer) return;
-      const tensor = graph.message();
-      tensor.fields((field) => {
-        if (field !== tensorField.externalData) return;
-        const { key, value } = readEntry(tensor.message());
-        if (key === 'location') names.add(value);
-      });
+      if (member === graphField.initializer) ofTensor(graph.message());
+      else if (member === graphField.node) ofNode(graph.message());
     });
   });
   return names;

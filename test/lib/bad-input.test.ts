@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
 
-import { buildNetwork, describe as describeNetwork, EfficientNet, EfficientNetError, load, type LoadOptions, type Model } from '../../lib/index.js';
+import { buildNetwork, convert, describe as describeNetwork, EfficientNet, EfficientNetError, fitBudget, load, scale, searchCoefficients, type LoadOptions, type Model } from '../../lib/index.js';
 import { noise, syntheticCheckpoint } from './helpers/synthetic.js';
 
 const numbers = 224 * 224 * 3;
@@ -150,6 +150,56 @@ describe('bad options of load', () => {
     assert.equal(asked, 1);
     assert.equal(model.info.threads, 1);
   });
+});
+
+describe('a revoked Proxy', () => {
+  const revoked = (target: object): never => {
+    const { proxy, revoke } = Proxy.revocable(target, {});
+    revoke();
+    return wrong(proxy);
+  };
+  const dead = revoked({});
+  const path = join(tmpdir(), 'efficientnet-simd-never.onnx');
+
+  it('in place of any argument or option is named as one', async () => {
+    const options: readonly (keyof LoadOptions)[] = [
+      'architecture', 'weights', 'file', 'integrity', 'externalData', 'recipe', 'labels', 'padding', 'batchNormEpsilon', 'keras', 'signal',
+      'onProgress', 'offline', 'update', 'threads', 'isa',
+    ];
+    const model = await load({ weights: checkpoint, threads: 1 });
+    const image = { data: new Uint8Array(3), width: 1, height: 1, channels: 'rgb' } as const;
+    const calls: readonly (() => unknown)[] = [
+      () => load(dead), () => load('b0', dead), () => load(revoked([])), () => load(revoked(() => undefined)),
+      ...options.map((name) => () => load({ weights: checkpoint, [name]: dead })),
+      ...options.map((name) => () => load({ weights: checkpoint, get [name]() { return dead; } })),
+      () => load({ weights: checkpoint, externalData: { a: dead } }), () => load({ weights: checkpoint, labels: [dead] }),
+      () => load({ weights: checkpoint, recipe: { mean: dead } }), () => load({ weights: checkpoint, recipe: { std: [1, dead, 1] } }),
+      () => convert(dead, path), () => convert(checkpoint, dead), () => convert(checkpoint, path, dead),
+      ...options.filter((name) => name !== 'weights' && name !== 'threads' && name !== 'isa').map((name) => () => convert(checkpoint, path, { [name]: dead })),
+      () => convert(checkpoint, path, { format: dead }), () => convert(checkpoint, path, { height: dead }),
+      () => model.classify(dead), () => model.classify([dead]), () => model.classify(revoked([])), () => model.classify(image, dead),
+      () => model.classify(image, { signal: dead }), () => model.classify({ ...image, data: dead }), () => model.classifySync(dead),
+      () => model.run(dead), () => model.run(input, dead), () => model.run(input, { output: dead }), () => model.runSync(dead),
+      () => model.embed(dead), () => model.embedSync(dead), () => model.features(dead), () => model.featuresSync(dead),
+      () => buildNetwork(dead), () => buildNetwork('b0', dead), () => describeNetwork(dead), () => describeNetwork({ ...buildNetwork('b0'), blocks: dead }),
+      () => describeNetwork({ ...buildNetwork('b0'), head: dead }), () => scale(dead), () => scale(1, dead), () => scale(1, { base: dead }),
+      () => fitBudget(dead), () => fitBudget({ macs: 1e9, signal: dead }), () => fitBudget({ macs: 1e9, family: dead }),
+      () => searchCoefficients(dead), () => searchCoefficients({ grid: dead, evaluate: () => 1 }), () => searchCoefficients({ grid: { alpha: dead, beta: [1], gamma: [1] }, evaluate: () => 1 }),
+    ];
+    for (const call of calls) {
+      await assert.rejects(async () => call(), (error: unknown) => {
+        assert.ok(error instanceof EfficientNetError, `${String(call)}: ${String(error)}`);
+        assert.equal(error.code, 'ERR_INVALID_ARGUMENT', error.message);
+        assert.match(error.message, /received (a revoked Proxy|a function|an object$)/, String(call));
+        return true;
+      });
+    }
+    assert.ok(calls.length > 85, String(calls.length));
+    assert.ok(!existsSync(path));
+    await model.close();
+  });
+
+  const input = noise(numbers, 5);
 });
 
 describe('bad input to the rest of the surface', () => {

@@ -108,7 +108,7 @@ describe('cli, repositories and addresses', () => {
     const integrity = `sha256-${Buffer.from(sha256(Buffer.from('x')), 'hex').toString('base64')}`;
     const { status, err } = await call('classify', '--weights', `${address}?v=2`, '--integrity', integrity, image);
     assert.equal(status, 1);
-    assert.match(err, /not the expected file/);
+    assert.match(err, /not the file that the option integrity asks for/);
   });
 
   it('draws a total that nobody knows as none', () => {

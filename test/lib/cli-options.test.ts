@@ -75,15 +75,25 @@ describe('options of load on the command line', function () {
         [['--padding', 'both'], 2, /--padding expects same or symmetric/],
         [['--recipe', '5'], 2, /--recipe expects a JSON object, .* found "5"/],
         [['--recipe', '{'], 2, /--recipe expects a JSON object/],
-        [['--batch-norm-epsilon', '7'], 1, /batchNormEpsilon/],
-        [['--integrity', 'sha256-AAAA'], 1, /integrity/],
-        [['--file', 'b.h5'], 1, /file/],
+        [['--recipe', '{"crop":"middle"}'], 2, /one of 'center', 'squash' for recipe\.crop but received the string "middle"/],
+        [['--recipe', '{"sise":64}'], 2, /Unknown option 'sise' in recipe\. Did you mean 'size'/],
+        [['--recipe', '{"std":[1,0,1]}'], 2, /other than 0 for recipe\.std\[1\]/],
+        [['--batch-norm-epsilon', '7'], 2, /for --batch-norm-epsilon but received 7/],
+        [['--integrity', 'sha256-AAAA'], 2, /integrity 'sha256-' and the 44 characters .* whose hash is 3 bytes long, not the 32 of sha256/],
+        [['--file', 'b.h5'], 2, /file/],
+        [['--external-data', 'data.bin'], 2, /Expected no --external-data: .* the checkpoint is of Keras\. Leave "data\.bin" out/],
         [['--keras', 'legacy', '--padding', 'same', '--recipe', '{"size":64}'], 1, /./],
       ];
       for (const [args, code, message] of cases) {
         const found = await call('convert', weights, out, ...args);
         assert.equal(found.code, code, `${args.join(' ')}: ${found.stderr}`);
         assert.match(found.stderr, message, args.join(' '));
+      }
+      // Before the checkpoint is looked for.
+      for (const command of [['convert', 'none.h5', out], ['classify', '--weights', 'none.h5', 'none.png']]) {
+        const found = await call(...command, '--recipe', '{"crop":"middle"}');
+        assert.equal(found.code, 2, found.stderr);
+        assert.match(found.stderr, /recipe\.crop.*\nTry: efficientnet-simd \w+ --help/s);
       }
     } finally {
       rmSync(folder, { recursive: true, force: true });

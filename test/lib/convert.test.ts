@@ -3,10 +3,12 @@
 // same logits from it, and a file appears whole or not at all.
 
 import { strict as assert } from 'node:assert';
-import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  copyFileSync, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { runCommandLine } from '../../lib/cli/main.js';
 import { Terminal } from '../../lib/cli/terminal.js';
@@ -17,6 +19,7 @@ import { writeSafetensors } from '../../lib/formats/safetensors.js';
 import { buildNetwork } from '../../lib/network.js';
 import { randomWeights } from '../../lib/random-weights.js';
 import { canonicalMetadata, canonicalTensors } from '../../lib/weights.js';
+import { cut, writeGraph } from './graph-writer.js';
 import { everyBlock } from './helpers/every-block.js';
 import { apart, floats, generate, pythonWith, using } from './helpers/oracle.js';
 import { noise } from './helpers/synthetic.js';
@@ -138,6 +141,135 @@ describe('convert: files and arguments', () => {
       await fails(() => convert(input, url), 'ERR_FILE', /names no file here/);
       await fails(() => convert(url, at('out.onnx')), 'ERR_FILE', /names no file here/);
     }
+  });
+
+  it('takes a name that ends as a folder does for one', async () => {
+    for (const path of ['y.onnx/', 'y.onnx/.', 'y.onnx//', 'none/..']) {
+      await fails(() => convert(input, `${folder}/${path}`, { format: 'onnx' }), 'ERR_FILE', /it ends as the name of a folder does; name a file/);
+    }
+    await fails(() => convert(input, new URL(`${pathToFileURL(folder).href}/y.onnx/`), { format: 'onnx' }), 'ERR_FILE', /as the name of a folder does/);
+    assert.ok(!existsSync(at('y.onnx')));
+  });
+
+  /** That none of these ways to name a part as the output changes it. */
+  async function spares(source: string, part: string): Promise<void> {
+    const before = readFileSync(part);
+    const [soft, hard] = [join(dirname(part), 'soft'), join(dirname(part), 'hard')];
+    symlinkSync(part, soft);
+    linkSync(part, hard);
+    for (const output of [part, relative(process.cwd(), part), pathToFileURL(part), soft, hard]) {
+      await fails(() => convert(source, output, { format: 'onnx' }), 'ERR_INVALID_ARGUMENT', /Expected another file than its input/);
+      assert.deepEqual(readFileSync(part), before, String(output));
+    }
+  }
+
+  it('spares every file that its input consists of', async function () {
+    if (process.platform === 'win32') return this.skip();
+    const network = everyBlock();
+    const tensors = [...canonicalTensors(randomWeights(network))];
+    mkdirSync(at('index'));
+    const metadata = { ...canonicalMetadata(network), network: networkMetadata(network) };
+    const halves = [tensors.slice(0, 9), tensors.slice(9)];
+    for (const [i, half] of halves.entries()) writeFileSync(at(`index/${i}.safetensors`), writeSafetensors(half, metadata));
+    const map = Object.fromEntries(halves.flatMap((half, i) => half.map(({ name }) => [name, `${i}.safetensors`])));
+    const index = at('index/model.safetensors.index.json');
+    writeFileSync(index, JSON.stringify({ weight_map: map }));
+    const config = at('index/config.json');
+    writeFileSync(config, '{}');
+    for (const part of ['0.safetensors', '1.safetensors', 'model.safetensors.index.json']) {
+      await spares(index, at(`index/${part}`));
+      for (const name of ['soft', 'hard']) rmSync(at(`index/${name}`));
+    }
+    await spares(at('index'), config);
+
+    const graph = writeGraph([{ out: 4, stride: 1, expand: false, add: true }]);
+    const shards = cut(Buffer.concat(graph.data), 101);
+    mkdirSync(at('tfjs'));
+    for (const [name, bytes] of shards) writeFileSync(at(`tfjs/${name}`), bytes);
+    writeFileSync(at('tfjs/model.json'), JSON.stringify(graph.model([...shards.keys()])));
+    await spares(at('tfjs/model.json'), at(`tfjs/${[...shards.keys()].at(-1)}`));
+    await convert(at('tfjs/model.json'), at('tfjs/out.onnx'));
+    await convert(index, at('index/out.safetensors'));
+  });
+
+  /** A file of 20 MB, whose writing takes many chunks. */
+  const large = (): Uint8Array => checkpointOf(buildNetwork('b0'));
+  const unfinished = (): string[] => readdirSync(folder).filter((name) => name.endsWith('.tmp'));
+
+  it('stops while it writes, leaves what was there and nothing half', async () => {
+    const bytes = large();
+    for (const name of ['aborted.safetensors', 'aborted.onnx']) {
+      writeFileSync(at(name), 'before');
+      const controller = new AbortController();
+      const reason = new Error('enough');
+      const pending = convert(bytes, at(name), { signal: controller.signal });
+      let written = 0;
+      const watch = (): void => {
+        const [found] = unfinished();
+        written = found === undefined ? 0 : (statSync(at(found), { throwIfNoEntry: false })?.size ?? 0);
+        if (written > 0) controller.abort(reason);
+        else setImmediate(watch);
+      };
+      watch();
+      await assert.rejects(pending, (error) => error === reason);
+      assert.ok(written > 0 && written < bytes.length / 2, `${written} bytes`);
+      assert.equal(readFileSync(at(name), 'utf8'), 'before');
+      assert.deepEqual(unfinished(), []);
+    }
+  });
+
+  it('takes away what a killed process left, and nothing else', async () => {
+    writeFileSync(at('large.safetensors'), large());
+    const output = at('killed.onnx');
+    const script = `
+      const { readdirSync } = require('node:fs');
+      const watch = () => {
+        if (readdirSync(${JSON.stringify(folder)}).some((name) => name.endsWith('.tmp'))) process.kill(process.pid, 'SIGKILL');
+        setImmediate(watch).unref();
+      };
+      require(${JSON.stringify(join(__dirname, '..', '..', 'lib', 'index.js'))}).convert(${JSON.stringify(at('large.safetensors'))}, ${JSON.stringify(output)});
+      watch();`;
+    assert.equal(spawnSync(process.execPath, ['-e', script], { stdio: 'ignore', timeout: 60_000 }).signal, 'SIGKILL');
+    const [left = assert.fail('no temporary file')] = unfinished();
+    assert.ok(!existsSync(output));
+    const [, pid = assert.fail(left), system = ''] = /^\.killed\.onnx\.(\d+)-([0-9a-f]{16})\.[0-9a-f]{16}\.tmp$/.exec(left) ?? [];
+    const others = [
+      `.killed.onnx.${process.pid}-${system}.0123456789abcdef.tmp`, // of a process that lives
+      `.killed.onnx.${pid}-0123456789abcdef.0123456789abcdef.tmp`, // of another host or container
+      `.other.onnx.${pid}-${system}.0123456789abcdef.tmp`, `.killed.onnx.${pid}-${system}.tmp`, `killed.onnx.${pid}-${system}.0123456789abcdef.tmp`,
+    ];
+    for (const name of others) writeFileSync(at(name), 'other');
+    await convert(input, output);
+    assert.deepEqual(unfinished().sort(), others.sort());
+    assert.ok(readFileSync(output).length > 1000);
+    for (const name of others) rmSync(at(name));
+  });
+
+  it('a command that is interrupted while it writes cleans up, and ends by the signal', async function () {
+    if (process.platform === 'win32') return this.skip();
+    writeFileSync(at('large.safetensors'), large());
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      const script = `
+        const { readdirSync } = require('node:fs');
+        let sent = false;
+        const watch = () => {
+          if (!sent && readdirSync(${JSON.stringify(folder)}).some((name) => name.endsWith('.tmp'))) process.kill(process.pid, '${signal}'), (sent = true);
+          setImmediate(watch).unref();
+        };
+        process.argv = [process.argv[0], 'efficientnet-simd', 'convert', ${JSON.stringify(at('large.safetensors'))}, ${JSON.stringify(at('interrupted.onnx'))}];
+        require(${JSON.stringify(join(__dirname, '..', '..', 'lib', 'cli', 'main.js'))}).main();
+        watch();`;
+      const { signal: by, stderr, stdout } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8', timeout: 60_000 });
+      assert.deepEqual([by, stderr, stdout], [signal, '', '']);
+      assert.deepEqual(unfinished(), []);
+      assert.ok(!existsSync(at('interrupted.onnx')));
+    }
+  });
+
+  it('a long name is no reason to fail', async () => {
+    const name = `${'é'.repeat(120)}.onnx`; // 245 bytes of the 255 that a name may have
+    await convert(input, at(name));
+    assert.ok(existsSync(at(name)));
   });
 
   it('leaves the old file where the input is not sound', async () => {

@@ -3,16 +3,19 @@
 // caller's bytes are left as they are although a model's own file is spent in loading.
 
 import { strict as assert } from 'node:assert';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { EfficientNetError } from '../../lib/errors.js';
 import { onnxModel } from '../../lib/export-onnx.js';
 import { onnxParts } from '../../lib/formats/onnx-writer.js';
-import { load } from '../../lib/index.js';
+import { onnxExternalFiles } from '../../lib/formats/onnx.js';
+import { convert, load } from '../../lib/index.js';
+import { timmSource } from '../../lib/naming/timm.js';
 import { buildNetwork } from '../../lib/network.js';
 import { randomWeights } from '../../lib/random-weights.js';
+import { madeTorchFile, schemeOf } from './helpers/made-checkpoint.js';
 
 interface Field {
   readonly number: number;
@@ -99,5 +102,39 @@ describe('tensors in other files', () => {
     assert.deepEqual(await run(path, { 'weights.bin': bytes }), expected);
     assert.deepEqual(await run(model, { 'weights.bin': bytes }), expected);
     assert.deepEqual(Buffer.from(bytes), data);
+  });
+
+  it('of a tensor in a node are found as well', async () => {
+    // The first initialiser's message, as what a Constant holds in its attribute.
+    const graph = [...fields(model)].find(({ number }) => number === 7)?.content ?? assert.fail();
+    const outside = [...fields(graph)].find(({ number, content }) => number === 5 && content.includes('weights.bin'))?.content ?? assert.fail();
+    const attribute = field(5, Buffer.concat([field(1, Buffer.from('value')), field(5, outside)]));
+    const constant = field(1, Buffer.concat([field(2, Buffer.from('extra')), field(4, Buffer.from('Constant')), attribute]));
+    const own = inside(whole, 7, (content) => Buffer.concat([constant, content]));
+    assert.deepEqual([...onnxExternalFiles(own)], ['weights.bin']);
+    assert.deepEqual([...onnxExternalFiles(whole)], []);
+  });
+
+  it('that nothing names are refused, naming the option and what was found', async () => {
+    const refused = (weights: string | Uint8Array, externalData: Readonly<Record<string, string | Uint8Array>>, message: RegExp): Promise<void> =>
+      assert.rejects(load({ ...options, weights, externalData }), (error: unknown) => {
+        assert.ok(error instanceof EfficientNetError && error.code === 'ERR_INVALID_ARGUMENT', String(error));
+        assert.match(error.message, message);
+        return true;
+      });
+    const bytes = new Uint8Array(data);
+    const safetensors = join(home, 'b.safetensors');
+    await convert(whole, safetensors);
+    const torch = madeTorchFile(buildNetwork('tinynet-e'), schemeOf(timmSource));
+    writeFileSync(join(home, 'c.pth'), torch);
+    writeFileSync(join(home, 'model.json'), '{"modelTopology":{},"weightsManifest":[]}');
+    await refused(safetensors, { 'weights.bin': join(home, 'weights.bin') }, /b\.safetensors: Expected no externalData: only an ONNX model .* and the checkpoint is safetensors\. Leave "weights\.bin" out/);
+    await refused(readFileSync(safetensors), { 'weights.bin': bytes }, /the checkpoint is safetensors/);
+    await refused(join(home, 'c.pth'), { 'weights.bin': bytes }, /the checkpoint is of PyTorch/);
+    await refused(torch, { 'weights.bin': bytes }, /the checkpoint is of PyTorch/);
+    await refused(join(home, 'model.json'), { 'weights.bin': bytes }, /the checkpoint is a JSON file with parts of its own/);
+    await refused(whole, { 'weights.bin': bytes }, /externalData gives "weights\.bin", but the ONNX model has all its tensors in itself/);
+    await refused(model, { 'weights.bin': bytes, 'other.bin': bytes }, /gives "other\.bin", but the ONNX model names "weights\.bin"/);
+    await refused(path, { 'weights.bin': bytes, 'other.bin': join(home, 'none') }, /gives "other\.bin", but the ONNX model names "weights\.bin"/);
   });
 });

@@ -116,7 +116,7 @@ const libLayers: readonly (readonly string[])[] = [
   ['formats/', 'scaling', 'labels', 'scores', 'report/'],
   ['architecture', 'architectures', 'published/', 'names', 'network', 'layers'],
   ['naming/', 'fold', 'naming', 'described-network'],
-  ['describe', 'source', 'pruned', 'weights', 'random-weights', 'export-onnx', 'recipe', 'input-recipe', 'cache', 'output-file'],
+  ['describe', 'source', 'pruned', 'weights', 'random-weights', 'export-onnx', 'recipe', 'input-recipe', 'leftovers', 'cache', 'output-file'],
   ['config/'],
   ['binding', 'fetch/'],
   ['catalogue', 'cpu', 'image', 'call-arguments', 'model-info', 'hub/'],

@@ -109,12 +109,12 @@ describe('checkpoints by address', () => {
   it('checks the integrity, and does not keep what fails it', async () => {
     const integrity = parseIntegrity(`sha512-${createHash('sha512').update(one).digest('base64')}`);
     const wrong = parseIntegrity(formatIntegrity({ algorithm: 'sha256', hex: sha256(two) }));
-    await fails(fetch('b0.safetensors', { integrity: wrong }), 'ERR_FETCH', /not the expected file: expected sha256 sha256-.*found sha256-/);
+    await fails(fetch('b0.safetensors', { integrity: wrong }), 'ERR_FETCH', /not the file that the option integrity asks for: expected sha256-.*found sha256-/);
     assert.deepEqual(readFileSync(await fetch('b0.safetensors', { integrity })), Buffer.from(one));
     const asked = log.length;
     await fetch('b0.safetensors', { integrity });
     assert.equal(log.length, asked);
-    await fails(fetch('b0.safetensors', { integrity: wrong }), 'ERR_FETCH', /not the expected file/);
+    await fails(fetch('b0.safetensors', { integrity: wrong }), 'ERR_FETCH', /not the file that the option integrity asks for/);
     for (const bad of ['md5-AAAA', 'sha256-AAAA', 'sha256:abc', 5]) assert.throws(() => parseIntegrity(bad), /integrity/);
   });
 
@@ -248,5 +248,29 @@ describe('checkpoints by address', () => {
   it('tells integrity from noise', () => {
     const digest = { algorithm: 'sha384', hex: createHash('sha384').update(noise(3)).digest('hex') } as const;
     assert.deepEqual(parseIntegrity(formatIntegrity(digest)), digest);
+    assert.deepEqual(parseIntegrity(formatIntegrity(digest).replace(/=+$/, '')), digest);
+  });
+
+  it('says which form of integrity is expected, and what was found', () => {
+    const hex = createHash('sha256').update('x').digest('hex');
+    const base64 = Buffer.from(hex, 'hex').toString('base64');
+    const cases: readonly (readonly [value: unknown, message: RegExp])[] = [
+      [hex, new RegExp(`received a hash in hexadecimal; in base64 it is 'sha256-${base64.replaceAll('+', '\\+')}'$`)],
+      [`sha256-${hex}`, /in base64 it is 'sha256-/], [`sha256:${hex.toUpperCase()}`, /in base64 it is 'sha256-/],
+      ['md5-AAAA', /received the string "md5-AAAA", which does not begin with one of these$/],
+      [base64, /which does not begin with one of these$/], ['SHA256-AAAA', /does not begin with one of these$/],
+      ['sha256-AAAA', /whose hash is 3 bytes long, not the 32 of sha256$/], [`sha512-${base64}`, /32 bytes long, not the 64 of sha512$/],
+      ['sha256-', /0 bytes long/], [`sha256-${base64}=`, /received the string/], [`sha256-${base64} sha256-${base64}`, /several hashes/],
+      [`sha256-${'_'.repeat(43)}=`, /in which "_" is no character of base64$/], [5, /received 5$/], [null, /received null$/], [{}, /received an object$/],
+    ];
+    for (const [value, message] of cases) {
+      assert.throws(() => parseIntegrity(value), (error: unknown) => {
+        assert.ok(error instanceof EfficientNetError && error.code === 'ERR_INVALID_ARGUMENT', String(error));
+        assert.match(error.message, /^Expected for integrity 'sha256-' and the 44 characters of the SHA-256 of the file in base64/);
+        assert.match(error.message, message);
+        return true;
+      });
+    }
+    assert.equal(cases.length, 15);
   });
 });
