@@ -185,6 +185,18 @@ cache_sizes caches() {
   return found;
 }
 
+bool divides_slowly() {
+#if defined(EFFNET_X86)
+  static const bool slowly = [] {
+    const registers vendor = cpuid(0, 0);
+    return vendor.b == 0x756e6547 && vendor.d == 0x49656e69 && vendor.c == 0x6c65746e;  // "GenuineIntel"
+  }();
+  return slowly;
+#else
+  return false;
+#endif
+}
+
 std::string cpu_brand() {
 #if defined(EFFNET_X86)
   char text[49] = {};

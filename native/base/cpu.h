@@ -24,6 +24,9 @@ struct cache_sizes {
 };
 cache_sizes caches();
 
+// Whether a division of vectors keeps the core longer than a reciprocal and a Newton step: on Intel's.
+bool divides_slowly();
+
 // Marketing name of the processor, or an empty string.
 std::string cpu_brand();
 

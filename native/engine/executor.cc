@@ -51,11 +51,14 @@ void executor::impl::run_head() {
   source_map(g, in, at(current.head_in_at));
   g.pool = at(current.pool_at);
   g.pixel_end = in.pixels();
+  // What follows waits for memory alone, so as much of it is asked for as half of the cache holds.
+  const size_t end = std::min(net().arena.size(), head.conv.weights + head.conv.layout.size() + l2 / 2 / sizeof(float));
   const cuts panel(head.conv.layout.count(), 1, 1);
   pool->parallel_for(panel.pieces, [&, g](int item) {
     gemm_args part = g;
     part.panel_begin = panel.cut(item);
     part.panel_end = panel.cut(item + 1);
+    look_ahead(part, head.conv, end, part.panel_begin, part.panel_end);
     table().gemm.fn(part);
   });
   mean_args mean;
@@ -94,6 +97,7 @@ status executor::impl::prepare(int height, int width) {
       if (status s = arena.resize(next.floats); !s.ok()) return s;
     }
     current = std::move(next);
+    band_of.assign(size_t(threads), kNoBlock);
     return status::success();
   } catch (const std::bad_alloc&) {
     return status::error(status_code::out_of_memory, "Not enough memory to plan the network");
@@ -112,6 +116,7 @@ status executor::impl::run(const input_image& image, const run_output& out, cons
   const auto cancelled = [] { return status::error(status_code::cancelled, "The run was stopped"); };
   if (stopped()) return cancelled();
   if (status s = clock.start(steps, kStepsPerBlock * (current.blocks.size() + 1)); !s.ok()) return s;
+  std::fill(band_of.begin(), band_of.end(), kNoBlock);
   run_stem(image);
   float* features = copy_features(-1, current.stem_out, current.stem_out_at, net().stem_own_scale, out.features);
   for (size_t i = 0; i < current.blocks.size(); ++i) {
@@ -157,8 +162,8 @@ status executor::create(std::shared_ptr<const model> m, int threads, std::unique
       p->pool = pool;
       p->threads = pool->threads();
       p->l2 = l2 != 0 ? l2 : caches().l2;
-      // A quarter of the cache: the weights' panel, the output and the next chunk need room too.
-      p->source_budget = p->l2 / 4 / sizeof(float);
+      // Half of the cache: the weights' panel and the output need room too.
+      p->source_budget = p->l2 / 2 / sizeof(float);
       return p;
     };
     auto first = make(t->everyone.get());

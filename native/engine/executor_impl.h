@@ -14,9 +14,6 @@
 
 namespace effnet {
 
-// Items a thread should find in a loop, so that a late or slow one leaves work to the others.
-constexpr int kItemsPerThread = 4;
-
 // Cuts `count` into pieces of about `piece`, at least as many as `pieces`; piece i is [cut(i), cut(i + 1)).
 struct cuts {
   int count, pieces;
@@ -28,12 +25,16 @@ struct cuts {
 void clear_border(const map& m, float* base, int begin, int end);
 // [height][width][channels], each number times `scale`.
 void copy_pixels(const map& m, const float* base, float scale, float* to);
+// What remains of it for one panel alone.
+gemm_args one_panel(gemm_args g, const panels& layout, int panel);
 // The map as a pointwise layer's source.
 void source_map(gemm_args& g, const map& src, const float* base);
 
 // What runs images one at a time: the executor with all its threads, or one of its lanes. The executor
 // itself is the first lane, so that the scratch of its lanes is all that it has.
 struct executor::impl {
+  static constexpr int kNoBlock = -1;
+
   std::shared_ptr<const model> owner;
   thread_pool* pool = nullptr;  // shares the items of the loops
   int threads = 1;              // that scratch is planned for
@@ -41,19 +42,22 @@ struct executor::impl {
   size_t source_budget = 0;  // floats of a layer's source that one item may cover
   plan current;
   aligned_buffer arena;
+  std::vector<int> band_of;  // of each thread: the block whose border stands around its band
   step_clock clock;
 
   const model::impl& net() const { return owner->get(); }
   const kernel_table& table() const { return *net().table; }
   float* at(size_t offset) { return arena.data() + offset; }
   // Items that a loop should have.
-  int wanted() const { return pool->threads() > 1 ? pool->threads() * kItemsPerThread : 1; }
+  int wanted() const { return machine{pool->threads(), l2}.items(); }
 
   // layers.cc
   gemm_args matrix_args(const packed_matrix& m, activation act) const;
   void store_to(gemm_args& g, const map& dst, float* dst_at) const;
-  void pointwise(gemm_args g, const packed_matrix& m, const map& dst, float* dst_at);
-  void project(const packed_matrix& m, const float* weights, const map& src, const float* residual_scale, const block_plan& p);
+  void pointwise(gemm_args g, const packed_matrix& m, const map& dst, float* dst_at, size_t next, const float* gate = nullptr);
+  void project(const packed_matrix& m, const float* gate, const map& src, const float* residual_scale, const block_plan& p, size_t next);
+  void look_ahead(gemm_args& g, const packed_matrix& m, size_t next, int panel_begin, int panel_end) const;
+  size_t first_after(int block) const;
   conv_args conv_layer(const packed_conv& conv, activation act) const;
   void convolve(conv_args c, const packed_conv& conv, const map& dst, float* dst_at);
   void dense(const packed_matrix& m, const float* src, float* dst, activation act);
@@ -62,7 +66,7 @@ struct executor::impl {
   void run_block(int index, const packed_mbconv& b, const block_plan& p);
   depthwise_args depthwise(const packed_mbconv& b, const block_plan& p);
   void filter(const packed_mbconv& b, const block_plan& p);
-  void expand_and_filter(const packed_mbconv& b, const block_plan& p);
+  void expand_and_filter(int index, const packed_mbconv& b, const block_plan& p);
   const float* excite(const packed_mbconv& b, const block_plan& p);
 
   // fused.cc

@@ -13,7 +13,7 @@ void executor::impl::run_block(int index, const packed_fused& b, const block_pla
   if (b.has_project) {
     convolve(c, b.conv, p.filtered, at(current.filtered_at));
     clock.lap(index, "conv");
-    project(b.project, net().at(b.project.weights), p.filtered, b.residual ? &b.residual_scale : nullptr, p);
+    project(b.project, nullptr, p.filtered, b.residual ? &b.residual_scale : nullptr, p, first_after(index));
     clock.lap(index, "project");
     return;
   }

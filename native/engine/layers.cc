@@ -9,9 +9,8 @@ namespace effnet {
 
 namespace {
 
-// How far prefetching runs ahead of the weights in use, in floats: 128 KB. B0 on Zen 4, one thread:
-// nothing 9.05 ms, 64 KB 8.81, 128 KB 8.80, 256 KB 8.72.
-constexpr ptrdiff_t kPrefetch = 64 << 10;
+// How far ahead of the weights in use others are asked for: this part of the second-level cache.
+constexpr size_t kLead = 8;
 
 }  // namespace
 
@@ -66,36 +65,76 @@ void executor::impl::store_to(gemm_args& g, const map& dst, float* dst_at) const
   g.dst_rows = dst.pixel_layout();
 }
 
+gemm_args one_panel(gemm_args g, const panels& layout, int panel) {
+  const ptrdiff_t block = ptrdiff_t(panel) * layout.panel_vectors;
+  g.weights += panel * layout.stride();
+  g.bias += block * layout.lanes;
+  if (g.dst != nullptr) g.dst += block * g.dst_plane;
+  if (g.residual != nullptr) g.residual += block * g.residual_plane;
+  g.vectors = layout.width(panel);
+  g.half = layout.half && panel + 1 == layout.count();
+  g.panel_begin = 0;
+  g.panel_end = 1;
+  return g;
+}
+
+// While these panels are computed, memory is asked for that lies kLead further on: as much of what there is up to
+// `next`, the next pointwise layer's weights, as the panels are of the layer. So all weights between two
+// pointwise layers come too, those of a depthwise and of an excite that would wait for each of their lines.
+void executor::impl::look_ahead(gemm_args& g, const packed_matrix& m, size_t next, int panel_begin, int panel_end) const {
+  const ptrdiff_t floats = ptrdiff_t(next - m.weights) / m.layout.count();
+  g.ahead = net().at(m.weights) + ptrdiff_t(l2 / kLead / sizeof(float)) + panel_begin * floats;
+  g.ahead_floats = (panel_end - panel_begin) * floats;
+}
+
+// Where the weights begin that follow a block's.
+size_t executor::impl::first_after(int block) const {
+  const size_t next = size_t(block) + 1;
+  if (next == net().blocks.size()) return net().head.first;
+  return std::visit([](const auto& b) { return b.first; }, net().blocks[next]);
+}
+
 // Pixels are cut so that a chunk of the source stays in the second-level cache while all panels pass
-// over it; where that leaves too few items for the threads, panels are cut too.
-void executor::impl::pointwise(gemm_args g, const packed_matrix& m, const map& dst, float* dst_at) {
+// over it; where that leaves too few items for the threads, panels are cut too. With a gate, the weights are
+// multiplied by it panel by panel, just before the product.
+void executor::impl::pointwise(gemm_args g, const packed_matrix& m, const map& dst, float* dst_at, size_t next, const float* gate) {
   store_to(g, dst, dst_at);
+  const panels& layout = m.layout;
   const int rows = table().gemm_rows;
   const int chunk = std::max(1, int(source_budget / size_t(m.k)) / rows) * rows;
   const cuts pixels(dst.pixels(), chunk, 1);
-  const cuts panel(m.layout.count(), m.layout.count(), div_up(wanted(), pixels.pieces));
-  pool->parallel_for(pixels.pieces * panel.pieces, [&, g](int item) {
-    gemm_args part = g;
+  const cuts panel(layout.count(), layout.count(), div_up(wanted(), pixels.pieces));
+  pool->parallel_for(pixels.pieces * panel.pieces, [&, g](int item, int thread) {
     const int chunk_index = item / panel.pieces, group = item % panel.pieces;
+    const int begin = panel.cut(group), end = panel.cut(group + 1);
+    gemm_args part = g;
     part.pixel_begin = pixels.cut(chunk_index);
     part.pixel_end = pixels.cut(chunk_index + 1);
-    part.panel_begin = panel.cut(group);
-    part.panel_end = panel.cut(group + 1);
     if (chunk_index == 0) {
-      part.prefetch = kPrefetch;
-      const int vectors = m.layout.panel_vectors;
-      const int end = part.panel_end == m.layout.count() ? dst.blocks : part.panel_end * vectors;
-      clear_border(dst, dst_at, part.panel_begin * vectors, end);
+      look_ahead(part, m, next, begin, end);
+      clear_border(dst, dst_at, begin * layout.panel_vectors, end == layout.count() ? dst.blocks : end * layout.panel_vectors);
     }
-    table().gemm.fn(part);
+    if (gate == nullptr) {
+      part.panel_begin = begin;
+      part.panel_end = end;
+      table().gemm.fn(part);
+      return;
+    }
+    float* gated = at(current.gated_at) + size_t(thread) * current.gated_floats;
+    for (int i = begin; i < end; ++i) {
+      gemm_args one = one_panel(part, layout, i);
+      if (one.ahead != nullptr) look_ahead(one, m, next, i, i + 1);
+      table().gate_weights.fn({one.weights, gated, gate, layout.width(i) * layout.lanes, 0, m.k});
+      one.weights = gated;
+      table().gemm.fn(one);
+    }
   });
 }
 
-// The 1x1 convolution at the end of a block; `weights` may be a gated copy of the matrix's own. A null
+// The 1x1 convolution at the end of a block; the gate, where it is not null, is still to be multiplied by. A null
 // residual_scale: no residual.
-void executor::impl::project(const packed_matrix& m, const float* weights, const map& src, const float* residual_scale, const block_plan& p) {
+void executor::impl::project(const packed_matrix& m, const float* gate, const map& src, const float* residual_scale, const block_plan& p, size_t next) {
   gemm_args g = matrix_args(m, activation::none);
-  g.weights = weights;
   source_map(g, src, at(current.filtered_at));
   if (residual_scale != nullptr) {
     g.residual_scale = *residual_scale;
@@ -103,7 +142,7 @@ void executor::impl::project(const packed_matrix& m, const float* weights, const
     g.residual_plane = p.in.plane();
     g.residual_rows = p.in.pixel_layout();
   }
-  pointwise(g, m, p.out, at(p.out_at));
+  pointwise(g, m, p.out, at(p.out_at), next, gate);
 }
 
 conv_args executor::impl::conv_layer(const packed_conv& conv, activation act) const {

@@ -9,24 +9,24 @@ namespace effnet {
 
 void executor::impl::run_block(int index, const packed_mbconv& b, const block_plan& p) {
   if (p.band_rows != 0) {
-    expand_and_filter(b, p);
+    expand_and_filter(index, b, p);
     clock.lap(index, "expand+depthwise");
   } else {
     if (b.has_expand) {
       gemm_args g = matrix_args(b.expand, b.act);
       source_map(g, p.in, at(p.in_at));
-      pointwise(g, b.expand, p.hidden, at(current.hidden_at));
+      pointwise(g, b.expand, p.hidden, at(current.hidden_at), b.project.weights);
       clock.lap(index, "expand");
     }
     filter(b, p);
     clock.lap(index, "depthwise");
   }
-  const float* weights = net().at(b.project.weights);
+  const float* gate = nullptr;
   if (b.squeeze != 0) {
-    weights = excite(b, p);
+    gate = excite(b, p);
     clock.lap(index, "excite");
   }
-  project(b.project, weights, p.filtered, b.residual ? &b.residual_scale : nullptr, p);
+  project(b.project, gate, p.filtered, b.residual ? &b.residual_scale : nullptr, p, first_after(index));
   clock.lap(index, "project");
 }
 
@@ -34,7 +34,7 @@ void executor::impl::run_block(int index, const packed_mbconv& b, const block_pl
 // as in the bordered map.
 struct band {
   const map& hidden;
-  int vectors;
+  int vectors, most_vectors;  // of this panel, and of the widest
   float* memory;
   ptrdiff_t plane;
   int first = 0, end = 0;  // rows that it holds
@@ -49,12 +49,12 @@ struct band {
     end = begin + kept;
   }
   void clear_rows(int begin, int to) {
-    for (int v = 0; v < vectors && begin < to; ++v) std::memset(row(v, begin), 0, sizeof(float) * size_t(to - begin) * size_t(hidden.row()));
+    for (int v = 0; v < most_vectors && begin < to; ++v) std::memset(row(v, begin), 0, sizeof(float) * size_t(to - begin) * size_t(hidden.row()));
   }
   // The columns of the border, of rows that the band may come to hold. No pixel is ever written there.
   void clear_sides(int rows) {
     const size_t right = size_t(hidden.left + hidden.width) * size_t(hidden.lanes);
-    for (int v = 0; v < vectors; ++v)
+    for (int v = 0; v < most_vectors; ++v)
       for (int y = 0; y < rows; ++y) {
         float* line = memory + v * plane + y * hidden.row();
         std::memset(line, 0, sizeof(float) * size_t(hidden.left) * size_t(hidden.lanes));
@@ -66,7 +66,7 @@ struct band {
 // A panel of the expansion after the other, each in bands of rows small enough to stay in the cache until
 // the depthwise has read them. Threads share the panels, and the rows where panels are few; the first band
 // of a piece computes again the rows that the piece above ends with.
-void executor::impl::expand_and_filter(const packed_mbconv& b, const block_plan& p) {
+void executor::impl::expand_and_filter(int index, const packed_mbconv& b, const block_plan& p) {
   const panels& layout = b.expand.layout;
   const int stride = b.depthwise.stride, kernel = b.depthwise.kernel;
   const int band_height = (p.band_rows - 1) * stride + kernel;
@@ -74,13 +74,9 @@ void executor::impl::expand_and_filter(const packed_mbconv& b, const block_plan&
   const depthwise_args all = depthwise(b, p);
   pool->parallel_for(layout.count() * rows.pieces, [&](int item, int thread) {
     const int panel = item / rows.pieces, piece = item % rows.pieces, block = panel * layout.panel_vectors;
-    gemm_args g = matrix_args(b.expand, b.act);
+    gemm_args g = one_panel(matrix_args(b.expand, b.act), layout, panel);
     source_map(g, p.in, nullptr);
-    g.weights += panel * layout.stride();
-    g.bias += block * table().lanes;
-    g.vectors = layout.width(panel);
-    g.half = layout.half && panel + 1 == layout.count();
-    g.panel_end = 1;
+    if (piece == 0) look_ahead(g, b.expand, b.project.weights, panel, panel + 1);
     g.dst_rows = p.hidden.pixel_layout();
     g.dst_plane = band_height * p.hidden.row();
     depthwise_args d = all;
@@ -88,20 +84,25 @@ void executor::impl::expand_and_filter(const packed_mbconv& b, const block_plan&
     d.bias += ptrdiff_t(block) * table().lanes;
     d.block_end = g.vectors;
     d.src_plane = g.dst_plane;
-    band held{p.hidden, g.vectors, at(current.bands_at) + size_t(thread) * current.band_floats, g.dst_plane};
-    held.clear_sides(band_height);
+    band held{p.hidden, g.vectors, layout.widest(), at(current.bands_at) + size_t(thread) * current.band_floats, g.dst_plane};
+    // Where a band is the whole map, what one panel leaves of its border serves the next.
+    const bool whole = p.band_rows == p.filtered.height && rows.pieces == 1;
+    const bool bordered = whole && band_of[size_t(thread)] == index;
+    if (!bordered) held.clear_sides(band_height);
+    band_of[size_t(thread)] = whole ? index : kNoBlock;
     for (int y = rows.cut(piece), y_end = rows.cut(piece + 1); y < y_end; y += p.band_rows) {
       const int count = std::min(p.band_rows, y_end - y);
       held.move_to(y * stride);
       const int end = (y + count - 1) * stride + kernel;
       const auto image_row = [&](int row) { return std::min(std::max(row - p.hidden.top, 0), p.hidden.height); };
       const int from = image_row(held.end), to = image_row(end);
-      held.clear_rows(held.end, std::min(end, p.hidden.top));
+      if (!bordered) held.clear_rows(held.end, std::min(end, p.hidden.top));
       g.src = at(p.in_at) + from * p.in.row();
       g.dst = held.row(0, p.hidden.top + from) + p.hidden.left * p.hidden.lanes;
       g.pixel_end = (to - from) * p.hidden.width;
       if (from < to) table().gemm.fn(g);
-      held.clear_rows(std::max(held.end, p.hidden.top + p.hidden.height), end);
+      g.ahead = nullptr;
+      if (!bordered) held.clear_rows(std::max(held.end, p.hidden.top + p.hidden.height), end);
       held.end = end;
       d.src = held.memory;
       d.dst = all.dst + block * all.dst_plane + y * all.dst_row;
@@ -144,10 +145,9 @@ void executor::impl::filter(const packed_mbconv& b, const block_plan& p) {
   });
 }
 
-// Squeeze and excite; returns the projection's weights, which carry the gate where those are smaller
-// than the map.
+// Squeeze and excite; returns the gate where the projection's weights are to carry it, being smaller than the
+// map, else null.
 const float* executor::impl::excite(const packed_mbconv& b, const block_plan& p) {
-  const float* weights = net().at(b.project.weights);
   float *average = at(current.mean_at), *squeezed = at(current.squeezed_at), *gate = at(current.gate_at);
   mean_args mean;
   mean.sums = at(current.sums_at);
@@ -158,23 +158,12 @@ const float* executor::impl::excite(const packed_mbconv& b, const block_plan& p)
   table().mean.fn(mean);
   dense(b.reduce, average, squeezed, b.squeeze_act);
   dense(b.excite, squeezed, gate, b.gate_act);
-  if (!p.gate_on_weights) {
-    const cuts blocks(p.filtered.blocks, p.filtered.blocks, wanted());
-    pool->parallel_for(blocks.pieces, [&](int item) {
-      table().gate_map.fn({at(current.filtered_at), p.filtered.plane(), gate, p.filtered.pixels(), blocks.cut(item), blocks.cut(item + 1)});
-    });
-    return weights;
-  }
-  float* gated = at(current.weights_at);
-  const panels& layout = b.project.layout;
-  const cuts rows(b.expanded, b.expanded, wanted());
-  pool->parallel_for(rows.pieces, [&](int item) {
-    for (int panel = 0; panel < layout.count(); ++panel) {
-      const ptrdiff_t begin = panel * layout.stride();
-      table().gate_weights.fn({weights + begin, gated + begin, gate, layout.width(panel) * layout.lanes, rows.cut(item), rows.cut(item + 1)});
-    }
+  if (p.gate_on_weights) return gate;
+  const cuts blocks(p.filtered.blocks, p.filtered.blocks, wanted());
+  pool->parallel_for(blocks.pieces, [&](int item) {
+    table().gate_map.fn({at(current.filtered_at), p.filtered.plane(), gate, p.filtered.pixels(), blocks.cut(item), blocks.cut(item + 1)});
   });
-  return gated;
+  return nullptr;
 }
 
 }  // namespace effnet

@@ -10,6 +10,7 @@
 #include "engine/check.h"
 #include "engine/packed.h"
 #include "engine/plan.h"
+#include "kernels/dispatch.h"
 
 namespace effnet {
 
@@ -52,6 +53,7 @@ class packer {
 
   packed_mbconv block(const mbconv_block& b) {
     packed_mbconv p;
+    p.first = used_;
     const float input = carried_;
     p.expanded = b.expanded;
     p.out = b.out;
@@ -73,6 +75,7 @@ class packer {
   }
   packed_fused block(const fused_block& b) {
     packed_fused p;
+    p.first = used_;
     const float input = carried_;
     p.expanded = b.expanded;
     p.out = b.out;
@@ -86,6 +89,7 @@ class packer {
   }
   packed_head head(const head_block& b) {
     packed_head p;
+    p.first = used_;
     p.conv = pointwise(b.conv_weights, b.conv_bias, b.features, b.in, b.act, &p.act);
     p.pool_scale = 1.0f / carried_;
     carried_ = 1.0f;
@@ -103,7 +107,7 @@ class packer {
   };
   // Passes through a layer; its activation in the kernels' form goes to `to`.
   factors pass(activation act, activation* to) {
-    const scaled_activation scaled = to_kernel(act);
+    const scaled_activation scaled = kernel_activation(act, table_);
     if (to != nullptr) *to = scaled.act;
     const factors f{scaled.before / carried_, scaled.before};
     carried_ = scaled.after;

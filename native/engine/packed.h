@@ -37,6 +37,7 @@ struct packed_conv {
 // carry a multiple of the network's own values: residual_scale takes a block's input to the scale of its
 // output; own_scale takes a block's or the stem's output, and embedding_scale the embedding, back to them.
 struct packed_mbconv {
+  size_t first = 0;  // where its weights begin
   int expanded = 0, out = 0, squeeze = 0;
   bool has_expand = false, residual = false;
   float residual_scale = 1.0f, own_scale = 1.0f;
@@ -46,6 +47,7 @@ struct packed_mbconv {
 };
 
 struct packed_fused {
+  size_t first = 0;
   int expanded = 0, out = 0;
   bool has_project = false, residual = false;
   float residual_scale = 1.0f, own_scale = 1.0f;
@@ -57,6 +59,7 @@ struct packed_fused {
 using packed_block = std::variant<packed_mbconv, packed_fused>;
 
 struct packed_head {
+  size_t first = 0;
   activation act, hidden_act;
   float pool_scale = 1.0f;       // the mean of the network's own values from the sum of the map's, times pixels
   float embedding_scale = 1.0f;

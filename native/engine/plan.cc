@@ -10,8 +10,10 @@ namespace {
 
 // Sizes of the shared regions: the largest use of each.
 struct regions {
-  size_t turn[2] = {0, 0}, hidden = 0, band = 0, filtered = 0, sums = 0, channels = 0, squeezed = 0, weights = 0;
+  size_t turn[2] = {0, 0}, hidden = 0, band = 0, filtered = 0, sums = 0, channels = 0, squeezed = 0, gated = 0;
 };
+
+size_t round_up_to_line(size_t floats) { return (floats + 15) / 16 * 16; }
 
 void grow(size_t& region, size_t floats) { region = std::max(region, floats); }
 
@@ -43,14 +45,13 @@ map input_of(const model::impl& m, size_t i, const map& plain) {
   return with_border(plain, at.rows, at.columns);
 }
 
-// Rows of output for which a panel's expanded rows fill a quarter of the second-level cache; 0 where the
-// whole expanded map fits it. B0's block 1 (4.8 MB) on Zen 4 with 1 MB: 672 us against 801 on the whole
-// map; an eighth 737, a sixteenth 706, a third 680. Its blocks 2 and 3 (1.9 MB) are equal either way, the
-// next ones (0.8 MB) 3 % slower in bands.
-int band_rows_of(const packed_mbconv& b, const map& hidden, int out_rows, size_t l2) {
-  if (hidden.floats() * sizeof(float) <= l2) return 0;
+int band_rows_of(const packed_mbconv& b, const map& hidden, int out_rows, const machine& on) {
+  const int halo = b.depthwise.kernel - b.depthwise.stride;
+  const int pieces = div_up(on.items(), b.expand.layout.count());
+  const bool cached = hidden.floats() * sizeof(float) <= on.l2;
+  if (cached && pieces > 1 && out_rows * b.depthwise.stride < 4 * halo * pieces) return 0;
   const size_t row = size_t(hidden.row()) * size_t(b.expand.layout.panel_vectors) * sizeof(float);
-  const int rows = int(l2 / 4 / row);
+  const int rows = int(on.l2 / 4 / row);
   return std::min(out_rows, std::max(1, (rows - b.depthwise.kernel) / b.depthwise.stride + 1));
 }
 
@@ -65,7 +66,7 @@ void plan_inside(const packed_mbconv& b, const positions& at, const machine& on,
   p.hidden = p.in;
   if (b.has_expand) {
     p.hidden = with_border(make_map(b.expanded, p.in.height, p.in.width, lanes), at.rows, at.columns);
-    p.band_rows = band_rows_of(b, p.hidden, at.rows.out, on.l2);
+    p.band_rows = band_rows_of(b, p.hidden, at.rows.out, on);
     if (p.band_rows != 0)
       grow(r.band, band_floats(b, p.hidden, p.band_rows));
     else
@@ -78,7 +79,7 @@ void plan_inside(const packed_mbconv& b, const positions& at, const machine& on,
   grow(r.sums, size_t(p.filtered.blocks) * at.rows.out * lanes);
   grow(r.channels, size_t(p.filtered.blocks) * lanes);
   grow(r.squeezed, size_t(round_up(b.squeeze, lanes)));
-  if (p.gate_on_weights) grow(r.weights, b.project.layout.size());
+  if (p.gate_on_weights) grow(r.gated, size_t(b.expanded) * size_t(b.project.layout.widest()) * size_t(lanes));
 }
 
 void plan_inside(const packed_fused& b, const positions& at, const machine&, block_plan& p, regions& r) {
@@ -144,21 +145,21 @@ plan make_plan(const model::impl& m, const machine& on, int height, int width) {
   p.features = feature_maps(m, height, width);
 
   const auto place = [&](size_t floats) {
-    constexpr size_t kLine = 16;
     const size_t here = p.floats;
-    p.floats += (floats + kLine - 1) / kLine * kLine;
+    p.floats += round_up_to_line(floats);
     return here;
   };
   const size_t turn[2] = {place(r.turn[0]), place(r.turn[1])};
   p.hidden_at = place(r.hidden);
-  p.band_floats = size_t(div_up(int(r.band), 16)) * 16;
+  p.band_floats = round_up_to_line(r.band);
   p.bands_at = place(p.band_floats * size_t(on.threads));
   p.filtered_at = place(r.filtered);
   p.sums_at = place(r.sums);
   p.mean_at = place(r.channels);
   p.gate_at = place(r.channels);
   p.squeezed_at = place(r.squeezed);
-  p.weights_at = place(r.weights);
+  p.gated_floats = round_up_to_line(r.gated);
+  p.gated_at = place(p.gated_floats * size_t(on.threads));
   p.pool_at = place(size_t(round_up(m.head.conv.n, lanes)));
   p.pooled_at = place(size_t(round_up(m.head.conv.n, lanes)));
   p.embedding_at = m.head.hidden.n != 0 ? place(size_t(round_up(m.head.hidden.n, lanes))) : p.pooled_at;

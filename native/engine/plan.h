@@ -18,8 +18,8 @@ struct block_plan {
   map filtered;     // output of the depthwise, or of the dense convolution before a projection
   size_t in_at = 0, out_at = 0;
   bool gate_on_weights = false;  // the gate multiplies the smaller operand of the projection
-  // Output rows that expand and depthwise make together, one panel of channels after the other; 0: one
-  // after the other on the whole map. The expanded rows of a band lie in scratch of the thread's own.
+  // Output rows that expand and depthwise make together, one panel of channels after the other, the expanded
+  // rows of a band lying in scratch of the thread's own; 0: one after the other on the whole map.
   int band_rows = 0;
 };
 
@@ -33,15 +33,22 @@ struct plan {
   map head_in;
   size_t head_in_at = 0;
   size_t bands_at = 0, band_floats = 0;  // of each thread
-  size_t hidden_at = 0, filtered_at = 0, sums_at = 0, mean_at = 0, squeezed_at = 0, gate_at = 0, weights_at = 0;
+  size_t gated_at = 0, gated_floats = 0;  // of each thread, a panel of the projection times the gate
+  size_t hidden_at = 0, filtered_at = 0, sums_at = 0, mean_at = 0, squeezed_at = 0, gate_at = 0;
   size_t pool_at = 0, pooled_at = 0, embedding_at = 0, logits_at = 0;  // sum, mean, what the classifier sees
   size_t floats = 0;  // of the arena
 };
+
+// Items a thread should find in a loop, so that a late or slow one leaves work to the others.
+constexpr int kItemsPerThread = 4;
 
 // What the choice of the way through a block depends on besides its shapes.
 struct machine {
   int threads = 1;
   size_t l2 = 0;  // bytes of the second-level cache
+
+  // Items that a loop should have.
+  int items() const { return threads > 1 ? threads * kItemsPerThread : 1; }
 };
 
 std::vector<feature_map> feature_maps(const model::impl& m, int height, int width);

@@ -32,6 +32,7 @@ extern constexpr kernel_table kAvx2 = {
     tiles::kHalves,
     kGemvVectors,
     dense_tiles::kVectors,
+    f32v::kNewton,
     {"gemm_f32_6x16_avx2", gemm<tiles>},
     {"stem_f32_k3s2_avx2", conv<stem_tiles, 2, 3>},
     {"depthwise_f32_k3s1_avx2", depthwise<3, 1, kSegment>},

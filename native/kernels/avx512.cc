@@ -32,6 +32,7 @@ extern constexpr kernel_table kAvx512 = {
     tiles::kHalves,
     kGemvVectors,
     dense_tiles::kVectors,
+    f32v::kNewton,
     {"gemm_f32_14x32_avx512", gemm<tiles>},
     {"stem_f32_k3s2_avx512", conv<stem_tiles, 2, 3>},
     {"depthwise_f32_k3s1_avx512", depthwise<3, 1, kSegment>},

@@ -37,6 +37,10 @@ const std::vector<const kernel_table*>& all_kernel_tables() {
   return tables;
 }
 
+scaled_activation kernel_activation(activation act, const kernel_table& table) {
+  return to_kernel(act, !(table.newton && divides_slowly()));
+}
+
 bool runs_here(const kernel_table& table) { return (table.cpu_bits & ~cpu_features()) == 0; }
 
 status pick_kernel_table(const std::string& name, const kernel_table** table) {

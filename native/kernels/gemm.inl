@@ -76,8 +76,19 @@ EFFNET_INLINE void multiply_step(const float* a, const float* weights, accumulat
   }
 }
 
+// A part of gemm_args::ahead, one address for each step of k. Less than a line further each time, lines are asked for
+// more than once, which costs nothing: the loads have a port to spare.
+struct look_ahead {
+  const float* at;
+  ptrdiff_t stride;
+  EFFNET_INLINE void step() {
+    prefetch(at);
+    at += stride;
+  }
+};
+
 template <int MR, int NV, bool Half, int Steps>
-EFFNET_INLINE void multiply(const gemm_args& g, const float* src, const float* weights, const float* ahead,
+EFFNET_INLINE void multiply(const gemm_args& g, const float* src, const float* weights, look_ahead ahead,
                             accumulators<MR, NV, Half>& acc) {
   constexpr int kRow = (NV + Half) * f32v::kLanes;
   for (int s = 0; s < g.segments; ++s) {
@@ -86,19 +97,17 @@ EFFNET_INLINE void multiply(const gemm_args& g, const float* src, const float* w
     int k = 0;
     for (; k + Steps <= length; k += Steps) {
       unroll<Steps>([&](auto step) EFFNET_LAMBDA {
-        prefetch(ahead + step * kLine);
+        ahead.step();
         multiply_step<MR, NV, Half>(a + step, weights + step * kRow, acc);
       });
       a += Steps;
       weights += Steps * kRow;
-      ahead += Steps * kLine;
     }
     if constexpr (Steps > 1) {
       for (; k < length; ++k) {
-        prefetch(ahead);
+        ahead.step();
         multiply_step<MR, NV, Half>(a++, weights, acc);
         weights += kRow;
-        ahead += kLine;
       }
     }
   }
@@ -133,7 +142,7 @@ EFFNET_INLINE void pixel_offsets(const pixel_rows& rows, int pixel, ptrdiff_t (&
 
 // The sums of MR pixels, bias included, to the target's pixels from `pixel` on.
 template <int MR, int NV, bool Half, int Steps>
-void gemm_tile(const gemm_args& g, const float* src, const float* weights, const float* ahead, const float* bias,
+void gemm_tile(const gemm_args& g, const float* src, const float* weights, look_ahead ahead, const float* bias,
                const gemm_target& target, int pixel) {
   constexpr int L = f32v::kLanes, kPairs = Half ? (MR + 1) / 2 : 0;
   accumulators<MR, NV, Half> acc;
@@ -160,7 +169,7 @@ void gemm_tile(const gemm_args& g, const float* src, const float* weights, const
   });
 }
 
-using gemm_tile_fn = void (*)(const gemm_args&, const float* src, const float* weights, const float* ahead,
+using gemm_tile_fn = void (*)(const gemm_args&, const float* src, const float* weights, look_ahead ahead,
                               const float* bias, const gemm_target&, int pixel);
 
 // Every tile up to Rows x Vectors, as [row count - 1][vector count - 1]; those that end in half a
@@ -218,11 +227,10 @@ EFFNET_NOINLINE void finish_pool(const gemm_args& g, int vector, int vectors, co
 // Pixels whose sums wait in the first-level cache for what follows them, at least.
 constexpr int kWaitingPixels = 48;
 
-// The pixels of one panel. Each tile prefetches an equal share of as many bytes as the panel has, a line a
-// step of k.
+// The pixels of one panel, and the panel's share of what to look ahead to.
 template <class Tiles>
 EFFNET_INLINE void gemm_panel(const gemm_args& g, const gemm_tile_fn (*tiles)[Tiles::kVectors], int tallest, int vector,
-                              int width, bool half, const float* weights, ptrdiff_t size) {
+                              int width, bool half, const float* weights, const float* ahead, ptrdiff_t ahead_floats) {
   constexpr int L = f32v::kLanes, kMost = kWaitingPixels + Tiles::kRows;
   alignas(64) float pooled[kMost * (Tiles::kVectors + 1) * L];
   const bool pool = g.pool != nullptr;
@@ -231,12 +239,12 @@ EFFNET_INLINE void gemm_panel(const gemm_args& g, const gemm_tile_fn (*tiles)[Ti
   const int pixels = g.pixel_end - g.pixel_begin;
   const int count = (pixels + tallest - 1) / tallest;
   const int low = pixels / count, taller = pixels % count;
-  const ptrdiff_t share = (size / count + kLine - 1) / kLine * kLine;
+  const int k = (g.segments - 1) * g.segment_length + g.last_segment_length;
+  const ptrdiff_t share = ahead_floats / count, stride = (share + k - 1) / k;
   int pixel = g.pixel_begin, finished = pixel;
   for (int t = 0; t < count; ++t) {
     const int rows = low + (t < taller);
-    const ptrdiff_t done = t * share < size ? t * share : size;
-    tiles[rows - 1][width - 1](g, g.src + ptrdiff_t(pixel) * L, weights, weights + (g.prefetch + done),
+    tiles[rows - 1][width - 1](g, g.src + ptrdiff_t(pixel) * L, weights, look_ahead{ahead + t * share, stride},
                                g.bias + vector * L, target, pool ? pixel - finished : pixel);
     pixel += rows;
     if (t + 1 < count && pixel - finished < kWaitingPixels) continue;
@@ -253,7 +261,8 @@ void gemm(const gemm_args& g) {
   constexpr int L = f32v::kLanes;
   static constexpr gemm_tile_table<Tiles> tiles;
   const int full = g.vectors - g.half;
-  const int k = (g.segments - 1) * g.segment_length + g.last_segment_length;
+  const bool looks = g.ahead != nullptr;
+  const ptrdiff_t share = looks ? g.ahead_floats / (g.panel_end - g.panel_begin + !(g.panel_end > g.panel_begin)) : 0;
   for (int panel = g.panel_begin; panel < g.panel_end; ++panel) {
     const int vector = panel * Tiles::kVectors;
     const int width = full - vector < Tiles::kVectors ? full - vector : Tiles::kVectors;
@@ -263,7 +272,7 @@ void gemm(const gemm_args& g) {
       for (int j = 0; j < width + half; ++j) f32v::zero().store(g.pool + (vector + j) * L);
     if (g.pixel_begin >= g.pixel_end) continue;
     gemm_panel<Tiles>(g, half ? tiles.half : tiles.at, half ? half_rows<Tiles>(width) : Tiles::kRows, vector, width, half,
-                      weights, ptrdiff_t(k) * (width + half) * L);
+                      weights, looks ? g.ahead + (panel - g.panel_begin) * share : weights, share);
   }
 }
 

@@ -22,9 +22,10 @@ namespace effnet {
 // Networks have the first seven, kernels all but swish and sigmoid: instead of those they compute
 // exp2_swish(t) = t / (1 + 2^t) and exp2_sigmoid(t) = 1 / (1 + 2^t). With t = -log2(e) x they are
 // -log2(e) swish(x) and sigmoid(x); the factors are folded into weights and biases when those are packed,
-// which saves a multiplication for every activation.
-enum class activation : uint8_t { none, relu, relu6, swish, sigmoid, hard_swish, hard_sigmoid, exp2_swish, exp2_sigmoid };
-constexpr int kActivations = 7;  // of a network, and of the kernels
+// which saves a multiplication for every activation. newton_swish is exp2_swish without a division, for
+// processors that divide slowly.
+enum class activation : uint8_t { none, relu, relu6, swish, sigmoid, hard_swish, hard_sigmoid, exp2_swish, exp2_sigmoid, newton_swish };
+constexpr int kActivations = 7;  // of a network
 
 // The kernels' form of a network's activation, with the factors that make it the same function:
 // kernel(before * x) = after * network(x).
@@ -32,9 +33,9 @@ struct scaled_activation {
   activation act;
   float before, after;
 };
-constexpr scaled_activation to_kernel(activation act) {
+constexpr scaled_activation to_kernel(activation act, bool divide = true) {
   constexpr float kMinusLog2E = -1.44269504f;
-  if (act == activation::swish) return {activation::exp2_swish, kMinusLog2E, kMinusLog2E};
+  if (act == activation::swish) return {divide ? activation::exp2_swish : activation::newton_swish, kMinusLog2E, kMinusLog2E};
   if (act == activation::sigmoid) return {activation::exp2_sigmoid, kMinusLog2E, 1.0f};
   return {act, 1.0f, 1.0f};
 }
@@ -72,7 +73,10 @@ struct gemm_args {
   float* pool = nullptr;  // pooling only: [n rounded up to L], receives the sum over all pixels
   int vectors = 0;         // output vectors: ceil(n / L)
   bool half = false;       // the panels are packed with a half vector at the end (kernels/pack.h)
-  ptrdiff_t prefetch = 0;  // floats ahead of the weights in use that prefetching runs
+  // Memory that will be needed soon, asked for in even steps while all of this is computed; null: none. Any address
+  // will do.
+  const float* ahead = nullptr;
+  ptrdiff_t ahead_floats = 0;
   int panel_begin = 0, panel_end = 0;
   int pixel_begin = 0, pixel_end = 0;
   activation act = activation::none;
@@ -234,6 +238,7 @@ struct kernel_table {
   bool gemm_halves;  // panels may end in half a vector (kernels/pack.h)
   int gemv_vectors;  // panel width of gemv, in vectors
   int conv_vectors;  // widest panel of the dense convolutions, in vectors
+  bool newton;       // newton_swish differs from exp2_swish, and is the faster where division is slow
   named<gemm_fn> gemm;
   named<conv_fn> stem_k3s2;  // of an interleaved image with 3 channels
   named<depthwise_fn> depthwise_k3s1, depthwise_k3s2, depthwise_k5s1, depthwise_k5s2;

@@ -33,6 +33,7 @@ extern constexpr kernel_table kNeon = {
     tiles::kHalves,
     kGemvVectors,
     dense_tiles::kVectors,
+    f32v::kNewton,
     {"gemm_f32_6x12_neon", gemm<tiles>},
     {"stem_f32_k3s2_neon", conv<stem_tiles, 2, 3>},
     {"depthwise_f32_k3s1_neon", depthwise<3, 1, kSegment>},

@@ -23,7 +23,8 @@ double activate(activation act, double x) {
     case activation::sigmoid: return 1 / (1 + std::exp(-x));
     case activation::hard_swish: return x * std::min(std::max(x + 3, 0.0), 6.0) / 6;
     case activation::hard_sigmoid: return std::min(std::max(x + 3, 0.0), 6.0) / 6;
-    case activation::exp2_swish: return x / (1 + std::exp2(x));
+    case activation::exp2_swish:
+    case activation::newton_swish: return x / (1 + std::exp2(x));
     case activation::exp2_sigmoid: return 1 / (1 + std::exp2(x));
   }
   return x;
@@ -32,7 +33,7 @@ double activate(activation act, double x) {
 // Swish is steepest where its second derivative vanishes, at x = 2.3994: 1.0998. Sigmoid at 0. Hard
 // swish has the slope (2 x + 3) / 6 between -3 and 3.
 double lipschitz(activation act) {
-  if (act == activation::swish || act == activation::exp2_swish) return 1.1;
+  if (act == activation::swish || act == activation::exp2_swish || act == activation::newton_swish) return 1.1;
   if (act == activation::sigmoid || act == activation::exp2_sigmoid) return 0.25;
   if (act == activation::hard_swish) return 1.5;
   if (act == activation::hard_sigmoid) return 1.0 / 6;
@@ -41,6 +42,7 @@ double lipschitz(activation act) {
 
 double activation_error(activation act, double x) {
   if (act == activation::hard_swish || act == activation::hard_sigmoid) return 6 * kUnit * std::fabs(activate(act, x)) + kTiny;
+  if (act == activation::newton_swish) act = activation::exp2_swish;
   const bool swish = act == activation::swish || act == activation::exp2_swish;
   const bool sigmoid = act == activation::sigmoid || act == activation::exp2_sigmoid;
   if (!swish && !sigmoid) return 0;

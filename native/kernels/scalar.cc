@@ -31,6 +31,7 @@ extern constexpr kernel_table kScalar = {
     tiles::kHalves,
     kGemvVectors,
     dense_tiles::kVectors,
+    f32v::kNewton,
     {"gemm_f32_4x8_scalar", gemm<tiles>},
     {"stem_f32_k3s2_scalar", conv<stem_tiles, 2, 3>},
     {"depthwise_f32_k3s1_scalar", depthwise<3, 1, kSegment>},

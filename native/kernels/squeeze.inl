@@ -10,25 +10,30 @@
 namespace effnet {
 namespace {
 
-// One panel NV vectors wide. k is split over U interleaved partial sums, added in a fixed order at the
-// end: NV * U chains hide the latency of the multiply-add when NV is small.
+// One panel NV vectors wide. k is cut into U runs whose partial sums are added in a fixed order at the end: NV * U
+// chains hide the latency of the multiply-add when NV is small, and several runs at once find more of a large
+// matrix on its way from memory. On Emerald Rapids the classifier of B0 comes with 14.5 GB/s in one run and with
+// 18.7 in four.
 template <int NV, int U>
 void gemv_panel(const gemv_args& g, const float* w, int vector) {
   constexpr int L = f32v::kLanes;
+  static_assert(NV * U + 1 <= f32v::kRegisters, "accumulators would spill");
   f32v acc[U][NV];
   unroll<NV>([&](auto j) EFFNET_LAMBDA {
     acc[0][j] = f32v::load(g.bias + (vector + j) * L);
     unroll<U - 1>([&](auto u) EFFNET_LAMBDA { acc[u + 1][j] = f32v::zero(); });
   });
-  int k = 0;
-  for (; k + U <= g.k; k += U) {
+  const int run = g.k / U;
+  const ptrdiff_t run_weights = ptrdiff_t(run) * NV * L;
+  for (int k = 0; k < run; ++k) {
     unroll<U>([&](auto u) EFFNET_LAMBDA {
-      const f32v x = f32v::set(g.src[k + u]);
-      unroll<NV>([&](auto j) EFFNET_LAMBDA { acc[u][j] = fma(x, f32v::load(w + (u * NV + j) * L), acc[u][j]); });
+      const f32v x = f32v::set(g.src[k + u * run]);
+      unroll<NV>([&](auto j) EFFNET_LAMBDA { acc[u][j] = fma(x, f32v::load(w + u * run_weights + j * L), acc[u][j]); });
     });
-    w += U * NV * L;
+    w += NV * L;
   }
-  for (; k < g.k; ++k) {
+  w += (U - 1) * run_weights;
+  for (int k = U * run; k < g.k; ++k) {
     const f32v x = f32v::set(g.src[k]);
     unroll<NV>([&](auto j) EFFNET_LAMBDA { acc[0][j] = fma(x, f32v::load(w + j * L), acc[0][j]); });
     w += NV * L;
@@ -45,14 +50,15 @@ void gemv_panel(const gemv_args& g, const float* w, int vector) {
 constexpr int kGemvVectors = 4;
 
 void gemv(const gemv_args& g) {
+  constexpr int kMost = f32v::kRegisters - 3;  // accumulators beside an input, a weight and an address' worth of slack
   for (int panel = g.panel_begin; panel < g.panel_end; ++panel) {
     const int vector = panel * kGemvVectors;
     const float* w = g.weights + panel * g.panel_stride;
     switch (g.vectors - vector) {
       case 1: gemv_panel<1, 8>(g, w, vector); break;
-      case 2: gemv_panel<2, 4>(g, w, vector); break;
-      case 3: gemv_panel<3, 3>(g, w, vector); break;
-      default: gemv_panel<4, 2>(g, w, vector); break;
+      case 2: gemv_panel<2, kMost / 2 < 8 ? kMost / 2 : 8>(g, w, vector); break;
+      case 3: gemv_panel<3, kMost / 3 < 4 ? kMost / 3 : 4>(g, w, vector); break;
+      default: gemv_panel<4, kMost / 4 < 4 ? kMost / 4 : 4>(g, w, vector); break;
     }
   }
 }

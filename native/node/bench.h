@@ -12,6 +12,7 @@
 
 #include "base/buffer.h"
 #include "base/status.h"
+#include "kernels/dispatch.h"
 #include "kernels/kernels.h"
 #include "node/values.h"
 
@@ -85,7 +86,7 @@ class description {
   int channels(const char* name) const { return number(name, kMaxChannels); }
   int side(const char* name) const { return number(name, kMaxSide); }
   // The kernel form of what a network calls it.
-  activation act() const { return to_kernel(activation_named(string_in(object_, "activation"), env())).act; }
+  activation act() const { return kernel_activation(activation_named(string_in(object_, "activation"), env()), *table_).act; }
   bool flag(const char* name) const { return object_.Get(name).ToBoolean().Value(); }
 
  private:

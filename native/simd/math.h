@@ -10,7 +10,6 @@ namespace {
 // An activation as a function object that holds its constants in registers; of N vectors at once.
 template <activation A>
 struct activator {
-  static constexpr int kConstants = 2;
   template <int N>
   EFFNET_INLINE void operator()(f32v (&x)[N]) const {
     unroll<N>([&](auto i) EFFNET_LAMBDA { x[i] = one(x[i]); });
@@ -28,7 +27,6 @@ struct activator {
 // t / (1 + 2^t) = -log2(e) swish(x) where t = -log2(e) x.
 template <>
 struct activator<activation::exp2_swish> {
-  static constexpr int kConstants = one_plus_exp2::kConstants;
   one_plus_exp2 divisor;
   template <int N>
   EFFNET_INLINE void operator()(f32v (&t)[N]) const {
@@ -38,10 +36,21 @@ struct activator<activation::exp2_swish> {
   }
 };
 
+// The same by a reciprocal and a Newton step.
+template <>
+struct activator<activation::newton_swish> {
+  one_plus_exp2 divisor;
+  template <int N>
+  EFFNET_INLINE void operator()(f32v (&t)[N]) const {
+    f32v d[N];
+    divisor(t, d);
+    unroll<N>([&](auto i) EFFNET_LAMBDA { t[i] = newton_quotient(t[i], d[i]); });
+  }
+};
+
 // 1 / (1 + 2^t) = sigmoid(x) where t = -log2(e) x.
 template <>
 struct activator<activation::exp2_sigmoid> {
-  static constexpr int kConstants = one_plus_exp2::kConstants;
   one_plus_exp2 divisor;
   template <int N>
   EFFNET_INLINE void operator()(f32v (&t)[N]) const {
@@ -58,6 +67,7 @@ EFFNET_INLINE void with_activation(activation act, F f) {
     case activation::relu: return f(activator<activation::relu>{});
     case activation::relu6: return f(activator<activation::relu6>{});
     case activation::exp2_swish: return f(activator<activation::exp2_swish>{});
+    case activation::newton_swish: return f(activator<activation::newton_swish>{});
     case activation::exp2_sigmoid: return f(activator<activation::exp2_sigmoid>{});
     case activation::hard_swish: return f(activator<activation::hard_swish>{});
     case activation::hard_sigmoid: return f(activator<activation::hard_sigmoid>{});

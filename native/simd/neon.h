@@ -16,6 +16,7 @@ struct f32v {
   static constexpr int kLanes = 4;
   static constexpr int kRegisters = 32;
   static constexpr int kTogether = 4;  // vectors whose activations are computed in step
+  static constexpr bool kNewton = false;  // newton_quotient is more than a name
   float32x4_t v;
 
   static EFFNET_INLINE f32v zero() { return {vdupq_n_f32(0.0f)}; }
@@ -42,12 +43,12 @@ EFFNET_INLINE f32v upper(f32v a) { return {vcombine_f32(vget_high_f32(a.v), vdup
 
 // a / b
 EFFNET_INLINE f32v quotient(f32v a, f32v b) { return {vdivq_f32(a.v, b.v)}; }
+EFFNET_INLINE f32v newton_quotient(f32v a, f32v b) { return quotient(a, b); }
 
 // 1 + 2^t with t clamped to -125..125; the relative error of 2^t stays
 // below 3e-7: t = n + f with |f| <= 1/2, a quintic in
 // f (least maximum relative error 7.5e-8), and n added to the exponent bits.
 struct one_plus_exp2 {
-  static constexpr int kConstants = 0;
   template <int N>
   EFFNET_INLINE void operator()(const f32v (&t)[N], f32v (&sum)[N]) const {
     unroll<N>([&](auto i) EFFNET_LAMBDA { sum[i] = f32v::set(1.0f) + exp2(t[i]); });

@@ -17,6 +17,7 @@ struct f32v {
   static constexpr int kLanes = 4;
   static constexpr int kRegisters = 16;
   static constexpr int kTogether = 1;  // vectors whose activations are computed in step
+  static constexpr bool kNewton = false;  // newton_quotient is more than a name
   float v[4];
 
   static EFFNET_INLINE f32v zero() { return {{0, 0, 0, 0}}; }
@@ -64,13 +65,13 @@ EFFNET_INLINE f32v upper(f32v a) { return {{a.v[2], a.v[3], 0.0f, 0.0f}}; }
 EFFNET_INLINE f32v quotient(f32v a, f32v b) {
   return each([&](int i) { return a.v[i] / b.v[i]; });
 }
+EFFNET_INLINE f32v newton_quotient(f32v a, f32v b) { return quotient(a, b); }
 
 // 1 + 2^t with t clamped to -125..125; the relative error of 2^t stays
 // below 5e-7: t = n + f with |f| <= 1/2, a quintic in
 // f (least maximum relative error 7.5e-8), and n added to the exponent bits. Adding and subtracting
 // 1.5 * 2^23 rounds to the nearest integer.
 struct one_plus_exp2 {
-  static constexpr int kConstants = 0;
   template <int N>
   EFFNET_INLINE void operator()(const f32v (&t)[N], f32v (&sum)[N]) const {
     unroll<N>([&](auto i) EFFNET_LAMBDA { sum[i] = f32v::set(1.0f) + exp2(t[i]); });

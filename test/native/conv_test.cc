@@ -174,7 +174,7 @@ long long sweep_widths(tester& t, const kernel_table& table, random_source& rand
           s.in = inputs[turn % 6];
           s.out = panel_vectors * table.lanes * (1 + turn % 2) - turn / 2 % table.lanes;
           s.out_height = 1 + turn / 5 % 3;
-          s.act = kKernelActivations[turn % kActivations];
+          s.act = kKernelActivations[turn % kKernelActivationCount];
           s.residual = turn / 3 % 2 == 1;
           s.gap = turn / 4 % 3;
           run_shape(t, table, s, random);
@@ -195,7 +195,7 @@ long long sweep_channels(tester& t, const kernel_table& table, random_source& ra
     s.stride = 1 + turn / 3 % 2;
     s.panel_vectors = 1 + turn / 2 % widest;
     s.out_height = 2, s.out_width = 4 + turn % 4;
-    s.act = kKernelActivations[turn % kActivations];
+    s.act = kKernelActivations[turn % kKernelActivationCount];
     s.residual = turn % 2 == 1;
     s.gap = turn % 3;
     run_shape(t, table, s, random);
@@ -213,7 +213,7 @@ long long sweep_stem(tester& t, const kernel_table& table, random_source& random
       s.stem = true, s.in = 3, s.stride = 2, s.out = out;
       s.panel_vectors = 1 + (out + turn) % widest;
       s.out_height = 1 + out % 2, s.out_width = 1 + (out * 3 + turn) % kWidest;
-      s.act = kKernelActivations[(out + turn) % kActivations];
+      s.act = kKernelActivations[(out + turn) % kKernelActivationCount];
       s.gap = turn;
       run_shape(t, table, s, random);
     }
@@ -231,7 +231,7 @@ long long sweep_activations(tester& t, const kernel_table& table, random_source&
         s.act = act, s.residual = residual, s.gap = 1;
         run_shape(t, table, s, random);
       }
-  return 2LL * 2 * kActivations * 2;
+  return 2LL * 2 * kKernelActivationCount * 2;
 }
 
 }  // namespace

@@ -157,8 +157,8 @@ long long sweep_sizes(tester& t, const kernel_table& table, const kernel_case& k
         s.channels = blocks * table.lanes - turn % table.lanes;
         s.out_height = height;
         s.out_width = width;
-        s.act = kKernelActivations[turn % kActivations];
-        s.sums = turn / kActivations % 2 == 0;
+        s.act = kKernelActivations[turn % kKernelActivationCount];
+        s.sums = turn / kKernelActivationCount % 2 == 0;
         s.gap = turn / 3 % 3;
         run_shape(t, table, k, s, random);
         ++turn;
@@ -180,7 +180,7 @@ long long sweep_activations(tester& t, const kernel_table& table, const kernel_c
         s.gap = 1;
         run_shape(t, table, k, s, random);
       }
-  return 2LL * kActivations * 2 * 3;
+  return 2LL * kKernelActivationCount * 2 * 3;
 }
 
 }  // namespace

@@ -222,7 +222,7 @@ long long sweep_activations(tester& t, const kernel_table& table, random_source&
         c.check(std::fabs(z[i] - one.value) <= one.error, "a neighbour of not-a-number or infinity is wrong");
       }
     }
-  return 3LL * kActivations;
+  return 3LL * kKernelActivationCount;
 }
 
 }  // namespace

@@ -82,7 +82,8 @@ struct placed {
     args.bias = bias.data();
     args.vectors = cut.vectors;
     args.half = cut.half;
-    args.prefetch = 1 << 20;  // far outside: nothing may be read there
+    args.ahead = args.weights + (1 << 20);  // far outside: nothing may be read there
+    args.ahead_floats = 1 << 16;
     args.act = s.act;
   }
 
@@ -179,7 +180,7 @@ long long sweep_pixels(tester& t, const kernel_table& table, random_source& rand
       for (int k : few_k(table.lanes)) {
         shape s;
         s.m = m, s.n = n, s.k = k;
-        s.act = kKernelActivations[turn % kActivations];
+        s.act = kKernelActivations[turn % kKernelActivationCount];
         s.residual = turn / 2 % 2 == 1;
         vary_rows(s, turn, table.gemm_rows);
         run_shape(t, kind::pointwise, table, s, random);
@@ -196,7 +197,7 @@ long long sweep_outputs(tester& t, const kernel_table& table, random_source& ran
     for (int m : {1, tile - 1, tile, tile + 1}) {
       shape s;
       s.m = m, s.n = n, s.k = few_k(table.lanes)[turn % kSecondK];
-      s.act = kKernelActivations[turn / 2 % kActivations];
+      s.act = kKernelActivations[turn / 2 % kKernelActivationCount];
       s.residual = turn / 3 % 2 == 1;
       vary_rows(s, turn, tile);
       run_shape(t, kind::pointwise, table, s, random);
@@ -223,7 +224,7 @@ long long sweep_inputs(tester& t, const kernel_table& table, random_source& rand
         run_shape(t, kind::pointwise, table, s, random);
         ++turn;
       }
-  return 2LL * (most + 3) * kActivations * 2;
+  return 2LL * (most + 3) * kKernelActivationCount * 2;
 }
 
 long long sweep_pool(tester& t, const kernel_table& table, random_source& random) {
@@ -233,7 +234,7 @@ long long sweep_pool(tester& t, const kernel_table& table, random_source& random
       for (int k : few_k(table.lanes)) {
         shape s;
         s.m = m, s.n = n, s.k = k;
-        s.act = kKernelActivations[turn++ % kActivations];
+        s.act = kKernelActivations[turn++ % kKernelActivationCount];
         s.width = std::max(m, 1);
         run_shape(t, kind::pool, table, s, random);
       }

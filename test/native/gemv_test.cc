@@ -61,15 +61,15 @@ long long sweep(tester& t, const kernel_table& table, random_source& random) {
   const int most_n = 2 * table.gemv_vectors * table.lanes + 1, most_k = 2 * table.lanes + 1;
   int turn = 0;
   for (int n = 1; n <= most_n; ++n)
-    for (int k : {1, 3, 8, 31}) run_shape(t, table, n, k, kKernelActivations[turn++ % kActivations], random);
+    for (int k : {1, 3, 8, 31}) run_shape(t, table, n, k, kKernelActivations[turn++ % kKernelActivationCount], random);
   const std::vector<int> outputs = around_tile(table.lanes, table.lanes * table.gemv_vectors);
   std::vector<int> inputs{48, 672, 1280};
   for (int k = 1; k <= most_k; ++k) inputs.push_back(k);
   for (int k : inputs)
-    for (int n : outputs) run_shape(t, table, n, k, kKernelActivations[turn++ % kActivations], random);
+    for (int n : outputs) run_shape(t, table, n, k, kKernelActivations[turn++ % kKernelActivationCount], random);
   for (activation act : kKernelActivations)
     for (int n : outputs) run_shape(t, table, n, 40, act, random);
-  return 2LL * (most_n * 4 + (most_k + 3) * kAroundTile + kActivations * kAroundTile);
+  return 2LL * (most_n * 4 + (most_k + 3) * kAroundTile + kKernelActivationCount * kAroundTile);
 }
 
 }  // namespace

@@ -250,9 +250,10 @@ constexpr activation kAllActivations[kActivations] = {
     activation::none,    activation::relu,       activation::relu6,       activation::swish,
     activation::sigmoid, activation::hard_swish, activation::hard_sigmoid};
 // What the kernels compute.
-constexpr activation kKernelActivations[kActivations] = {
+constexpr int kKernelActivationCount = kActivations + 1;
+constexpr activation kKernelActivations[kKernelActivationCount] = {
     activation::none,         activation::relu,       activation::relu6,       activation::exp2_swish,
-    activation::exp2_sigmoid, activation::hard_swish, activation::hard_sigmoid};
+    activation::exp2_sigmoid, activation::hard_swish, activation::hard_sigmoid, activation::newton_swish};
 
 }  // namespace test
 }  // namespace effnet
