@@ -72,7 +72,7 @@ gemm_args one_panel(gemm_args g, const panels& layout, int panel) {
   if (g.dst != nullptr) g.dst += block * g.dst_plane;
   if (g.residual != nullptr) g.residual += block * g.residual_plane;
   g.vectors = layout.width(panel);
-  g.half = layout.half && panel + 1 == layout.count();
+  g.half = layout.ends_half(panel);
   g.panel_begin = 0;
   g.panel_end = 1;
   return g;
@@ -124,7 +124,7 @@ void executor::impl::pointwise(gemm_args g, const packed_matrix& m, const map& d
     for (int i = begin; i < end; ++i) {
       gemm_args one = one_panel(part, layout, i);
       if (one.ahead != nullptr) look_ahead(one, m, next, i, i + 1);
-      table().gate_weights.fn({one.weights, gated, gate, layout.width(i) * layout.lanes, 0, m.k});
+      table().gate_weights.fn({one.weights, gated, gate, m.k, one.vectors, one.half});
       one.weights = gated;
       table().gemm.fn(one);
     }

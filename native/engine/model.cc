@@ -46,7 +46,7 @@ class packer {
     p.kernel = s.kernel;
     p.stride = s.stride;
     p.fn = table_.stem_k3s2.fn;
-    p.matrix = taps(s.weights, s.bias, {s.out, s.in, s.kernel * s.kernel}, s.in, table_.gemm_halves, pass(s.act, act));
+    p.matrix = taps(s.weights, s.bias, {s.out, s.in, s.kernel * s.kernel}, s.kernel, s.in, false, pass(s.act, act));
     *own_scale = 1.0f / carried_;
     return p;
   }
@@ -140,15 +140,16 @@ class packer {
     return matrix(weights, bias, {n, k, 1}, make_panels(k, n, table_.lanes, table_.gemv_vectors), pass(act, to));
   }
   // The taps of each output in the order in which a kernel meets them, then as any matrix.
-  packed_matrix taps(const floats& weights, const floats& bias, const weight_shape& shape, int together, bool halves, factors f) {
-    return matrix(weights, bias, shape, make_conv_panels(shape.row(), shape.n, table_.lanes, table_.conv_vectors, halves), f, together);
+  packed_matrix taps(const floats& weights, const floats& bias, const weight_shape& shape, int kernel, int together, bool halves, factors f) {
+    const panels layout = make_conv_panels(shape.in, kernel, together, shape.n, table_.lanes, table_.conv_vectors, halves);
+    return matrix(weights, bias, shape, layout, f, together);
   }
   packed_conv conv(const fused_block& b, activation* to) {
     packed_conv p;
     p.kernel = b.kernel;
     p.stride = b.stride;
     p.fn = conv_kernel(table_, b.stride).fn;
-    p.matrix = taps(b.conv_weights, b.conv_bias, {b.expanded, b.in, b.kernel * b.kernel}, table_.lanes, false, pass(b.act, to));
+    p.matrix = taps(b.conv_weights, b.conv_bias, {b.expanded, b.in, b.kernel * b.kernel}, b.kernel, table_.lanes, table_.gemm_halves, pass(b.act, to));
     return p;
   }
   packed_depthwise depthwise(const mbconv_block& b, activation* to) {

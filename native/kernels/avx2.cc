@@ -17,8 +17,7 @@ namespace effnet {
 namespace {
 
 using tiles = gemm_tiles<6, 2, false, 2>;
-using dense_tiles = conv_tiles<false, 14, 6, 4>;
-using stem_tiles = conv_tiles<tiles::kHalves, 14, 6, 4>;
+using dense_tiles = conv_tiles<tiles::kHalves, 14, 6, 4>;
 constexpr int kSegment = 7;
 
 }  // namespace
@@ -34,7 +33,7 @@ extern constexpr kernel_table kAvx2 = {
     dense_tiles::kVectors,
     f32v::kNewton,
     {"gemm_f32_6x16_avx2", gemm<tiles>},
-    {"stem_f32_k3s2_avx2", conv<stem_tiles, 2, 3>},
+    {"stem_f32_k3s2_avx2", conv<dense_tiles, 2, 3>},
     {"depthwise_f32_k3s1_avx2", depthwise<3, 1, kSegment>},
     {"depthwise_f32_k3s2_avx2", depthwise<3, 2, kSegment>},
     {"depthwise_f32_k5s1_avx2", depthwise<5, 1, kSegment>},

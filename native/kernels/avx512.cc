@@ -17,8 +17,8 @@ namespace effnet {
 namespace {
 
 using tiles = gemm_tiles<14, 2, true, 1>;
-using dense_tiles = conv_tiles<false, 14, 14, 9>;
-using stem_tiles = conv_tiles<tiles::kHalves, 14, 14, 9>;
+using dense_tiles = conv_tiles<tiles::kHalves, 14, 14, 9>;
+using stem_tiles = conv_tiles<false, 14, 14, 9>;  // halves in runs of 9: 1.33 against 0.76 ms for 24 channels of 384x384
 constexpr int kSegment = 14;
 
 }  // namespace

@@ -12,8 +12,7 @@
 //   output x + 1            |<------- one run ------>|             (PS floats further, PS = stride * C)
 //
 // The last block, where it is not full, takes a run per column. A tile is MR neighbouring outputs of one
-// row by NV vectors, all in registers; with half a vector after them, two outputs share one accumulator
-// there. Tiles leave plain sums in the destination; activation and residual follow row by row, in code that
+// row by NV vectors, all in registers, and half a vector after them where there is one. Tiles leave plain sums in the destination; activation and residual follow row by row, in code that
 // exists once, so that only the loop over k is written out for every size of tile.
 #pragma once
 
@@ -24,7 +23,7 @@ namespace effnet {
 namespace {
 
 // The tallest tiles of 1, 2, ... vectors; the accumulators, a row of weights and one broadcast must fit
-// the registers. In tiles that end in half a vector two broadcasts and their blend do as well.
+// the registers. Tiles that end in half a vector (kernels/pack.h) have an accumulator more for each output.
 template <bool Halves, int... Rows>
 struct conv_tiles {
   static constexpr bool kHalves = Halves;
@@ -32,7 +31,7 @@ struct conv_tiles {
   static constexpr int kRows[kVectors] = {Rows...};
   static constexpr int rows(int vectors, bool half) {
     int most = kRows[vectors - 1];
-    while (half && most * vectors + (most + 1) / 2 + vectors + 4 > f32v::kRegisters) --most;
+    while (half && most * (vectors + 1) + vectors + 2 > f32v::kRegisters) --most;
     return most;
   }
   static constexpr int tallest() {
@@ -42,42 +41,51 @@ struct conv_tiles {
   }
 };
 
-// v[i][j]: output i, vector j. Half: h[p] holds the half vector after them for outputs 2p (lower lanes)
-// and 2p + 1 (upper lanes).
+// v[i][j]: output i, vector j. h[i]: the half vector after them, even and odd steps of k in turns.
 template <int MR, int NV, bool Half>
 struct conv_sums {
-  static constexpr int kPairs = Half ? (MR + 1) / 2 : 0;
   f32v v[MR][NV];
-  f32v h[Half ? kPairs : 1];
+  f32v h[Half ? MR : 1];
 };
 
-template <int MR, int NV, bool Half, int PS>
-EFFNET_INLINE const float* multiply_run(const float* src, int length, const float* weights, conv_sums<MR, NV, Half>& acc) {
+// One step of k; inputs of neighbouring outputs lie PS floats apart.
+template <int PS, int MR, int NV, bool Half>
+EFFNET_INLINE void multiply_tap(const float* src, const float* weights, conv_sums<MR, NV, Half>& acc) {
   constexpr int L = f32v::kLanes;
-  for (int k = 0; k < length; ++k) {
-    f32v w[NV];
-    unroll<NV>([&](auto j) EFFNET_LAMBDA { w[j] = f32v::load(weights + j * L); });
-    if constexpr (!Half) {
-      unroll<MR>([&](auto i) EFFNET_LAMBDA {
-        const f32v x = f32v::set(src[i * PS]);
-        unroll<NV>([&](auto j) EFFNET_LAMBDA { acc.v[i][j] = fma(x, w[j], acc.v[i][j]); });
-      });
-    } else {
-      const f32v last = f32v::load(weights + NV * L);
-      unroll<conv_sums<MR, NV, Half>::kPairs>([&](auto p) EFFNET_LAMBDA {
-        constexpr int even = 2 * decltype(p){}, odd = even + 1 < MR ? even + 1 : even;
-        const f32v x = f32v::set(src[even * PS]);
-        f32v y = x;
-        unroll<NV>([&](auto j) EFFNET_LAMBDA { acc.v[even][j] = fma(x, w[j], acc.v[even][j]); });
-        if constexpr (odd != even) {
-          y = f32v::set(src[odd * PS]);
-          unroll<NV>([&](auto j) EFFNET_LAMBDA { acc.v[odd][j] = fma(y, w[j], acc.v[odd][j]); });
-        }
-        acc.h[p] = fma(halves(x, y), last, acc.h[p]);
-      });
+  f32v w[NV];
+  unroll<NV>([&](auto j) EFFNET_LAMBDA { w[j] = f32v::load(weights + j * L); });
+  unroll<MR>([&](auto i) EFFNET_LAMBDA {
+    const f32v x = f32v::set(src[i * PS]);
+    unroll<NV>([&](auto j) EFFNET_LAMBDA { acc.v[i][j] = fma(x, w[j], acc.v[i][j]); });
+  });
+}
+
+// Two steps, or a last one, of a panel that ends in half a vector.
+template <int Count, int PS, int MR, int NV>
+EFFNET_INLINE const float* multiply_half_taps(const float* src, const float* weights, conv_sums<MR, NV, true>& acc) {
+  constexpr int L = f32v::kLanes;
+  unroll<Count>([&](auto step) EFFNET_LAMBDA {
+    multiply_tap<PS>(src + step, weights + step * NV * L, acc);
+    in_order();
+  });
+  const f32v w = f32v::load(weights + Count * NV * L);
+  unroll<MR>([&](auto i) EFFNET_LAMBDA {
+    acc.h[i] = fma(Count == 2 ? alternate(src + i * PS) : f32v::set(src[i * PS]), w, acc.h[i]);
+  });
+  return weights + (Count * NV + 1) * L;
+}
+
+template <int PS, int MR, int NV, bool Half>
+EFFNET_INLINE const float* multiply_run(const float* src, int length, const float* weights, conv_sums<MR, NV, Half>& acc) {
+  int k = 0;
+  if constexpr (Half) {
+    for (; k + 2 <= length; k += 2) weights = multiply_half_taps<2, PS>(src + k, weights, acc);
+    if (k < length) weights = multiply_half_taps<1, PS>(src + k, weights, acc);
+  } else {
+    for (; k < length; ++k) {
+      multiply_tap<PS>(src + k, weights, acc);
+      weights += NV * f32v::kLanes;
     }
-    weights += (NV + Half) * L;
-    ++src;
   }
   return weights;
 }
@@ -86,34 +94,30 @@ EFFNET_INLINE const float* multiply_run(const float* src, int length, const floa
 // vector.
 template <int MR, int NV, bool Half, int Stride, int C>
 void conv_tile(const conv_args& c, const float* src, const float* weights, const float* bias, float* dst) {
-  constexpr int L = f32v::kLanes, kPairs = conv_sums<MR, NV, Half>::kPairs;
-  static_assert(Half || MR * NV + NV + 1 <= f32v::kRegisters, "accumulators would spill");
+  constexpr int L = f32v::kLanes;
+  static_assert(MR * (NV + Half) + NV + 1 + Half <= f32v::kRegisters, "accumulators would spill");
   conv_sums<MR, NV, Half> acc;
   unroll<NV>([&](auto j) EFFNET_LAMBDA {
     const f32v b = f32v::load(bias + j * L);
     unroll<MR>([&](auto i) EFFNET_LAMBDA { acc.v[i][j] = b; });
   });
-  if constexpr (Half) {
-    const f32v b = f32v::load(bias + NV * L);
-    unroll<kPairs>([&](auto p) EFFNET_LAMBDA { acc.h[p] = join(b, b); });
-  }
+  if constexpr (Half) unroll<MR>([&](auto i) EFFNET_LAMBDA { acc.h[i] = f32v::zero(); });
   for (int channel = 0; channel < c.channels; channel += C) {
     const int together = c.channels - channel < C ? c.channels - channel : C;
     const int runs = together == C ? 1 : c.kernel, length = together == C ? c.kernel * C : together;
     for (int ky = 0; ky < c.kernel; ++ky)
       for (int run = 0; run < runs; ++run)
-        weights = multiply_run<MR, NV, Half, Stride * C>(src + ky * c.src_row + run * C, length, weights, acc);
+        weights = multiply_run<Stride * C>(src + ky * c.src_row + run * C, length, weights, acc);
     src += c.src_plane;
   }
   unroll<NV>([&](auto j) EFFNET_LAMBDA {
     unroll<MR>([&](auto i) EFFNET_LAMBDA { acc.v[i][j].store(dst + i * L); });
     dst += c.dst_plane;
   });
-  unroll<kPairs>([&](auto p) EFFNET_LAMBDA {
-    constexpr int even = 2 * decltype(p){};
-    lower(acc.h[p]).store(dst + even * L);
-    if constexpr (even + 1 < MR) upper(acc.h[p]).store(dst + (even + 1) * L);
-  });
+  if constexpr (Half) {
+    const f32v b = f32v::load(bias + NV * L);
+    unroll<MR>([&](auto i) EFFNET_LAMBDA { (add_neighbours(acc.h[i]) + b).store(dst + i * L); });
+  }
 }
 
 using conv_tile_fn = void (*)(const conv_args&, const float* src, const float* weights, const float* bias, float* dst);

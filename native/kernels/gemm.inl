@@ -32,48 +32,48 @@ struct gemm_tiles {
   static_assert(Rows * Vectors + Vectors + 1 <= f32v::kRegisters, "accumulators would spill");
 };
 
-// Rows of a tile that ends in half a vector: a pair of pixels shares one accumulator there, and both
-// pixels' broadcasts and their blend are alive at once.
+// Rows of a tile that ends in half a vector (kernels/pack.h): each pixel has an accumulator more, and two steps
+// of k are alive at once.
 template <class Tiles>
 constexpr int half_rows(int vectors) {
   int rows = Tiles::kRows;
-  while (rows * vectors + (rows + 1) / 2 + vectors + 4 > f32v::kRegisters) --rows;
+  while (rows * (vectors + 1) + vectors + 2 > f32v::kRegisters) --rows;
   return rows;
 }
 
-// v[i][j]: pixel i, vector j. Half: h[p] holds the half vector after them for pixels 2p (lower lanes)
-// and 2p + 1 (upper lanes).
+// v[i][j]: pixel i, vector j. h[i]: the half vector after them, even and odd steps of k in turns.
 template <int MR, int NV, bool Half>
 struct accumulators {
   f32v v[MR][NV];
-  f32v h[Half ? (MR + 1) / 2 : 1];
+  f32v h[Half ? MR : 1];
 };
 
 // One step of k: a row of weights, and at a + i * L the input of pixel i.
 template <int MR, int NV, bool Half>
 EFFNET_INLINE void multiply_step(const float* a, const float* weights, accumulators<MR, NV, Half>& acc) {
-  constexpr int L = f32v::kLanes, kPairs = Half ? (MR + 1) / 2 : 0;
+  constexpr int L = f32v::kLanes;
   f32v w[NV];
   unroll<NV>([&](auto j) EFFNET_LAMBDA { w[j] = f32v::load(weights + j * L); });
-  if constexpr (!Half) {
-    unroll<MR>([&](auto i) EFFNET_LAMBDA {
-      const f32v x = f32v::set(a[i * L]);
-      unroll<NV>([&](auto j) EFFNET_LAMBDA { acc.v[i][j] = fma(x, w[j], acc.v[i][j]); });
-    });
-  } else {
-    const f32v last = f32v::load(weights + NV * L);
-    unroll<kPairs>([&](auto p) EFFNET_LAMBDA {
-      constexpr int even = 2 * decltype(p){}, odd = even + 1 < MR ? even + 1 : even;
-      const f32v x = f32v::set(a[even * L]);
-      f32v y = x;
-      unroll<NV>([&](auto j) EFFNET_LAMBDA { acc.v[even][j] = fma(x, w[j], acc.v[even][j]); });
-      if constexpr (odd != even) {
-        y = f32v::set(a[odd * L]);
-        unroll<NV>([&](auto j) EFFNET_LAMBDA { acc.v[odd][j] = fma(y, w[j], acc.v[odd][j]); });
-      }
-      acc.h[p] = fma(halves(x, y), last, acc.h[p]);
-    });
-  }
+  unroll<MR>([&](auto i) EFFNET_LAMBDA {
+    const f32v x = f32v::set(a[i * L]);
+    unroll<NV>([&](auto j) EFFNET_LAMBDA { acc.v[i][j] = fma(x, w[j], acc.v[i][j]); });
+  });
+}
+
+// Two steps, or a last one, of a panel that ends in half a vector. A pair costs 2 NV + 1 multiply-adds a pixel and no
+// other vector instruction; a blend of two pixels' inputs would share the multiply-adds' ports.
+template <int Count, int MR, int NV>
+EFFNET_INLINE const float* multiply_half(const float* a, const float* weights, accumulators<MR, NV, true>& acc) {
+  constexpr int L = f32v::kLanes;
+  unroll<Count>([&](auto step) EFFNET_LAMBDA {
+    multiply_step(a + step, weights + step * NV * L, acc);
+    in_order();
+  });
+  const f32v w = f32v::load(weights + Count * NV * L);
+  unroll<MR>([&](auto i) EFFNET_LAMBDA {
+    acc.h[i] = fma(Count == 2 ? alternate(a + i * L) : f32v::set(a[i * L]), w, acc.h[i]);
+  });
+  return weights + (Count * NV + 1) * L;
 }
 
 // A part of gemm_args::ahead, one address for each step of k. Less than a line further each time, lines are asked for
@@ -87,10 +87,10 @@ struct look_ahead {
   }
 };
 
-template <int MR, int NV, bool Half, int Steps>
+template <int MR, int NV, int Steps>
 EFFNET_INLINE void multiply(const gemm_args& g, const float* src, const float* weights, look_ahead ahead,
-                            accumulators<MR, NV, Half>& acc) {
-  constexpr int kRow = (NV + Half) * f32v::kLanes;
+                            accumulators<MR, NV, false>& acc) {
+  constexpr int kRow = NV * f32v::kLanes;
   for (int s = 0; s < g.segments; ++s) {
     const float* a = src + s * g.segment_stride;
     const int length = s + 1 == g.segments ? g.last_segment_length : g.segment_length;
@@ -98,7 +98,7 @@ EFFNET_INLINE void multiply(const gemm_args& g, const float* src, const float* w
     for (; k + Steps <= length; k += Steps) {
       unroll<Steps>([&](auto step) EFFNET_LAMBDA {
         ahead.step();
-        multiply_step<MR, NV, Half>(a + step, weights + step * kRow, acc);
+        multiply_step(a + step, weights + step * kRow, acc);
       });
       a += Steps;
       weights += Steps * kRow;
@@ -106,10 +106,25 @@ EFFNET_INLINE void multiply(const gemm_args& g, const float* src, const float* w
     if constexpr (Steps > 1) {
       for (; k < length; ++k) {
         ahead.step();
-        multiply_step<MR, NV, Half>(a++, weights, acc);
+        multiply_step(a++, weights, acc);
         weights += kRow;
       }
     }
+  }
+}
+
+template <int MR, int NV, int Steps>
+EFFNET_INLINE void multiply(const gemm_args& g, const float* src, const float* weights, look_ahead ahead,
+                            accumulators<MR, NV, true>& acc) {
+  for (int s = 0; s < g.segments; ++s) {
+    const float* a = src + s * g.segment_stride;
+    const int length = s + 1 == g.segments ? g.last_segment_length : g.segment_length;
+    int k = 0;
+    for (; k + 2 <= length; k += 2) {
+      ahead.step();
+      weights = multiply_half<2>(a + k, weights, acc);
+    }
+    if (k < length) weights = multiply_half<1>(a + k, weights, acc);
   }
 }
 
@@ -144,17 +159,14 @@ EFFNET_INLINE void pixel_offsets(const pixel_rows& rows, int pixel, ptrdiff_t (&
 template <int MR, int NV, bool Half, int Steps>
 void gemm_tile(const gemm_args& g, const float* src, const float* weights, look_ahead ahead, const float* bias,
                const gemm_target& target, int pixel) {
-  constexpr int L = f32v::kLanes, kPairs = Half ? (MR + 1) / 2 : 0;
+  constexpr int L = f32v::kLanes;
   accumulators<MR, NV, Half> acc;
   unroll<NV>([&](auto j) EFFNET_LAMBDA {
     const f32v b = f32v::load(bias + j * L);
     unroll<MR>([&](auto i) EFFNET_LAMBDA { acc.v[i][j] = b; });
   });
-  if constexpr (Half) {
-    const f32v b = f32v::load(bias + NV * L);
-    unroll<kPairs>([&](auto p) EFFNET_LAMBDA { acc.h[p] = join(b, b); });
-  }
-  multiply<MR, NV, Half, Steps>(g, src, weights, ahead, acc);
+  if constexpr (Half) unroll<MR>([&](auto i) EFFNET_LAMBDA { acc.h[i] = f32v::zero(); });
+  multiply<MR, NV, Steps>(g, src, weights, ahead, acc);
   ptrdiff_t to[MR];
   pixel_offsets<MR>(target.rows, pixel, to);
   float* dst = target.at;
@@ -162,11 +174,10 @@ void gemm_tile(const gemm_args& g, const float* src, const float* weights, look_
     unroll<MR>([&](auto i) EFFNET_LAMBDA { acc.v[i][j].store(dst + to[i]); });
     dst += target.plane;
   });
-  unroll<kPairs>([&](auto p) EFFNET_LAMBDA {
-    constexpr int even = 2 * decltype(p){};
-    lower(acc.h[p]).store(dst + to[even]);
-    if constexpr (even + 1 < MR) upper(acc.h[p]).store(dst + to[even + 1]);
-  });
+  if constexpr (Half) {
+    const f32v b = f32v::load(bias + NV * L);
+    unroll<MR>([&](auto i) EFFNET_LAMBDA { (add_neighbours(acc.h[i]) + b).store(dst + to[i]); });
+  }
 }
 
 using gemm_tile_fn = void (*)(const gemm_args&, const float* src, const float* weights, look_ahead ahead,

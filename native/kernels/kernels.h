@@ -107,7 +107,7 @@ struct conv_args {
   float residual_scale = 1.0f;
   int out_width = 0;
   int vectors = 0;    // output vectors: ceil(n / L)
-  bool half = false;  // stem only: the panels are packed with a half vector at the end (kernels/pack.h)
+  bool half = false;  // the panels are packed with a half vector at the end (kernels/pack.h)
   int panel_begin = 0, panel_end = 0;
   int row_begin = 0, row_end = 0;
   activation act = activation::none;
@@ -162,14 +162,15 @@ struct mean_args {
 using mean_fn = void (*)(const mean_args&);
 
 // The gate, on the smaller operand of the projection.
-// Weights: dst[k][n] = src[k][n] * gate[k], rows [k_begin, k_end) of `width` floats (a multiple of L).
+// Weights: dst[k][n] = src[k][n] * gate[k], a panel of `vectors` as kernels/pack.h has it, in one run.
 // Map: dst[b][i] = src[b][i] * gate[b] over `pixels` vectors of each channel block.
 struct gate_weights_args {
   const float* src = nullptr;
   float* dst = nullptr;
   const float* gate = nullptr;
-  int width = 0;
-  int k_begin = 0, k_end = 0;
+  int k = 0;
+  int vectors = 0;    // of the panel
+  bool half = false;  // it ends in half a vector
 };
 using gate_weights_fn = void (*)(const gate_weights_args&);
 struct gate_map_args {

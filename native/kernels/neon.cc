@@ -17,8 +17,7 @@ namespace effnet {
 namespace {
 
 using tiles = gemm_tiles<6, 3, false, 1>;
-using dense_tiles = conv_tiles<false, 14, 10, 6>;
-using stem_tiles = conv_tiles<tiles::kHalves, 14, 10, 6>;
+using dense_tiles = conv_tiles<tiles::kHalves, 14, 10, 6>;
 constexpr int kSegment = 14;
 constexpr int kShortSegment = 10;  // of 14, GCC 12 keeps weights of 5 x 5 with stride 2 on the stack
 
@@ -35,7 +34,7 @@ extern constexpr kernel_table kNeon = {
     dense_tiles::kVectors,
     f32v::kNewton,
     {"gemm_f32_6x12_neon", gemm<tiles>},
-    {"stem_f32_k3s2_neon", conv<stem_tiles, 2, 3>},
+    {"stem_f32_k3s2_neon", conv<dense_tiles, 2, 3>},
     {"depthwise_f32_k3s1_neon", depthwise<3, 1, kSegment>},
     {"depthwise_f32_k3s2_neon", depthwise<3, 2, kSegment>},
     {"depthwise_f32_k5s1_neon", depthwise<5, 1, kSegment>},

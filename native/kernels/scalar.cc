@@ -16,8 +16,7 @@ namespace effnet {
 namespace {
 
 using tiles = gemm_tiles<4, 2, true, 1>;
-using dense_tiles = conv_tiles<false, 4, 4>;
-using stem_tiles = conv_tiles<tiles::kHalves, 4, 4>;
+using dense_tiles = conv_tiles<tiles::kHalves, 4, 4>;
 constexpr int kSegment = 7;
 
 }  // namespace
@@ -33,7 +32,7 @@ extern constexpr kernel_table kScalar = {
     dense_tiles::kVectors,
     f32v::kNewton,
     {"gemm_f32_4x8_scalar", gemm<tiles>},
-    {"stem_f32_k3s2_scalar", conv<stem_tiles, 2, 3>},
+    {"stem_f32_k3s2_scalar", conv<dense_tiles, 2, 3>},
     {"depthwise_f32_k3s1_scalar", depthwise<3, 1, kSegment>},
     {"depthwise_f32_k3s2_scalar", depthwise<3, 2, kSegment>},
     {"depthwise_f32_k5s1_scalar", depthwise<5, 1, kSegment>},

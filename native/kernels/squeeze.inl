@@ -17,7 +17,6 @@ namespace {
 template <int NV, int U>
 void gemv_panel(const gemv_args& g, const float* w, int vector) {
   constexpr int L = f32v::kLanes;
-  static_assert(NV * U + 1 <= f32v::kRegisters, "accumulators would spill");
   f32v acc[U][NV];
   unroll<NV>([&](auto j) EFFNET_LAMBDA {
     acc[0][j] = f32v::load(g.bias + (vector + j) * L);
@@ -41,24 +40,28 @@ void gemv_panel(const gemv_args& g, const float* w, int vector) {
   unroll<U - 1>([&](auto u) EFFNET_LAMBDA {
     unroll<NV>([&](auto j) EFFNET_LAMBDA { acc[0][j] = acc[0][j] + acc[u + 1][j]; });
   });
-  with_activation(g.act, [&](auto f) EFFNET_LAMBDA {
-    f(acc[0]);
-    unroll<NV>([&](auto j) EFFNET_LAMBDA { acc[0][j].store(g.dst + (vector + j) * L); });
-  });
+  float* dst = g.dst + vector * L;
+  unroll<NV>([&](auto j) EFFNET_LAMBDA { acc[0][j].store(dst + j * L); });
+  activate_run(g.act, dst, NV * L);
 }
 
 constexpr int kGemvVectors = 4;
 
+// Runs of a panel `vectors` wide.
+constexpr int gemv_runs(int vectors) {
+  const int most = vectors <= 2 ? 8 : 4, fit = f32v::kChains / vectors;
+  return fit < most ? fit : most;
+}
+
 void gemv(const gemv_args& g) {
-  constexpr int kMost = f32v::kRegisters - 3;  // accumulators beside an input, a weight and an address' worth of slack
   for (int panel = g.panel_begin; panel < g.panel_end; ++panel) {
     const int vector = panel * kGemvVectors;
     const float* w = g.weights + panel * g.panel_stride;
     switch (g.vectors - vector) {
-      case 1: gemv_panel<1, 8>(g, w, vector); break;
-      case 2: gemv_panel<2, kMost / 2 < 8 ? kMost / 2 : 8>(g, w, vector); break;
-      case 3: gemv_panel<3, kMost / 3 < 4 ? kMost / 3 : 4>(g, w, vector); break;
-      default: gemv_panel<4, kMost / 4 < 4 ? kMost / 4 : 4>(g, w, vector); break;
+      case 1: gemv_panel<1, gemv_runs(1)>(g, w, vector); break;
+      case 2: gemv_panel<2, gemv_runs(2)>(g, w, vector); break;
+      case 3: gemv_panel<3, gemv_runs(3)>(g, w, vector); break;
+      default: gemv_panel<4, gemv_runs(4)>(g, w, vector); break;
     }
   }
 }
@@ -73,13 +76,23 @@ void mean(const mean_args& m) {
   }
 }
 
-void gate_weights(const gate_weights_args& g) {
+// `vectors` of src times x to dst.
+EFFNET_INLINE void scale_vectors(const float*& src, float*& dst, int vectors, f32v x) {
   constexpr int L = f32v::kLanes;
-  for (int k = g.k_begin; k < g.k_end; ++k) {
-    const f32v gate = f32v::set(g.gate[k]);
-    const ptrdiff_t row = ptrdiff_t(k) * g.width;
-    for (int j = 0; j < g.width; j += L) (f32v::load(g.src + row + j) * gate).store(g.dst + row + j);
+  for (int j = 0; j < vectors; ++j, src += L, dst += L) (f32v::load(src) * x).store(dst);
+}
+
+void gate_weights(const gate_weights_args& g) {
+  const float* src = g.src;
+  float* dst = g.dst;
+  const int full = g.vectors - g.half;
+  int k = 0;
+  for (; g.half && k + 2 <= g.k; k += 2) {
+    scale_vectors(src, dst, full, f32v::set(g.gate[k]));
+    scale_vectors(src, dst, full, f32v::set(g.gate[k + 1]));
+    scale_vectors(src, dst, 1, alternate(g.gate + k));
   }
+  for (; k < g.k; ++k) scale_vectors(src, dst, g.vectors, f32v::set(g.gate[k]));
 }
 
 void gate_map(const gate_map_args& g) {

@@ -115,7 +115,7 @@ class conv_bench final : public repeated<conv_args> {
     const int rows = (height - 1) * stride + kernel, columns = (width - 1) * stride + kernel;
     const double pixels = double(height) * width, terms = double(k) * kernel * kernel;
     if (terms > kMaxPixels) throw_invalid(d.env(), "Expected a convolution of fewer terms than k * kernelSize * kernelSize");
-    const panels layout = make_conv_panels(int(terms), n, t.lanes, t.conv_vectors, stem && t.gemm_halves);
+    const panels layout = make_conv_panels(k, kernel, stem ? k : t.lanes, n, t.lanes, t.conv_vectors, !stem && t.gemm_halves);
     flops = 2 * pixels * terms * n;
     bytes = size({double(rows) * columns * k, terms * n, double(n), pixels * n});
     args_.src_row = ptrdiff_t(columns) * (stem ? k : t.lanes);

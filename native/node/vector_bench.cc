@@ -75,7 +75,7 @@ class gate_weights_bench final : public repeated<gate_weights_args> {
     must(d.env(), fill(&src_, size_t(width) * k));
     must(d.env(), fill(&dst_, size_t(width) * k));
     must(d.env(), fill(&gate_, size_t(k)));
-    args_ = {src_.data(), dst_.data(), gate_.data(), width, 0, k};
+    args_ = {src_.data(), dst_.data(), gate_.data(), k, width / t.lanes, false};
   }
 
  private:

@@ -6,6 +6,7 @@
 #include <immintrin.h>
 
 #include <cstdint>
+#include <cstring>
 
 #include "simd/unroll.h"
 
@@ -16,6 +17,7 @@ struct f32v {
   static constexpr int kLanes = 8;
   static constexpr int kRegisters = 16;
   static constexpr int kTogether = 2;  // vectors whose activations are computed in step
+  static constexpr int kChains = 12;  // most accumulators of a vector times a matrix
   static constexpr bool kNewton = false;  // newton_quotient is more than a name
   __m256 v;
 
@@ -34,12 +36,17 @@ EFFNET_INLINE f32v fma(f32v a, f32v b, f32v c) { return {_mm256_fmadd_ps(a.v, b.
 EFFNET_INLINE f32v max(f32v a, f32v b) { return {_mm256_max_ps(a.v, b.v)}; }
 EFFNET_INLINE f32v min(f32v a, f32v b) { return {_mm256_min_ps(a.v, b.v)}; }
 
-// Halves, for layers whose last vector is at most half full: lower lanes of a and upper lanes of b;
-// lower lanes of a and of b; the lower, or the upper lanes of a in the lower ones, then zeros.
-EFFNET_INLINE f32v halves(f32v a, f32v b) { return {_mm256_blend_ps(a.v, b.v, 0xf0)}; }
-EFFNET_INLINE f32v join(f32v a, f32v b) { return {_mm256_insertf128_ps(a.v, _mm256_castps256_ps128(b.v), 1)}; }
-EFFNET_INLINE f32v lower(f32v a) { return {_mm256_blend_ps(_mm256_setzero_ps(), a.v, 0x0f)}; }
-EFFNET_INLINE f32v upper(f32v a) { return {_mm256_insertf128_ps(_mm256_setzero_ps(), _mm256_extractf128_ps(a.v, 1), 0)}; }
+// Two floats in turns: p[0], p[1], p[0] ...
+EFFNET_INLINE f32v alternate(const float* p) {
+  double both;
+  std::memcpy(&both, p, sizeof both);
+  return {_mm256_castpd_ps(_mm256_set1_pd(both))};
+}
+// Sums of neighbours, a[0] + a[1] first, in the lower lanes; zeros in the upper ones.
+EFFNET_INLINE f32v add_neighbours(f32v a) {
+  const __m128 low = _mm256_castps256_ps128(a.v), high = _mm256_extractf128_ps(a.v, 1);
+  return {_mm256_insertf128_ps(_mm256_setzero_ps(), _mm_hadd_ps(low, high), 0)};
+}
 
 // a / b
 EFFNET_INLINE f32v quotient(f32v a, f32v b) { return {_mm256_div_ps(a.v, b.v)}; }

@@ -6,6 +6,7 @@
 #include <immintrin.h>
 
 #include <cstdint>
+#include <cstring>
 
 #include "simd/unroll.h"
 
@@ -16,6 +17,7 @@ struct f32v {
   static constexpr int kLanes = 16;
   static constexpr int kRegisters = 32;
   static constexpr int kTogether = 4;  // vectors whose activations are computed in step
+  static constexpr int kChains = 16;  // most accumulators of a vector times a matrix
   static constexpr bool kNewton = true;  // newton_quotient is more than a name
   __m512 v;
 
@@ -34,12 +36,17 @@ EFFNET_INLINE f32v fma(f32v a, f32v b, f32v c) { return {_mm512_fmadd_ps(a.v, b.
 EFFNET_INLINE f32v max(f32v a, f32v b) { return {_mm512_max_ps(a.v, b.v)}; }
 EFFNET_INLINE f32v min(f32v a, f32v b) { return {_mm512_min_ps(a.v, b.v)}; }
 
-// Halves, for layers whose last vector is at most half full: lower lanes of a and upper lanes of b;
-// lower lanes of a and of b; the lower, or the upper lanes of a in the lower ones, then zeros.
-EFFNET_INLINE f32v halves(f32v a, f32v b) { return {_mm512_mask_mov_ps(a.v, 0xff00, b.v)}; }
-EFFNET_INLINE f32v join(f32v a, f32v b) { return {_mm512_insertf32x8(a.v, _mm512_castps512_ps256(b.v), 1)}; }
-EFFNET_INLINE f32v lower(f32v a) { return {_mm512_maskz_mov_ps(0x00ff, a.v)}; }
-EFFNET_INLINE f32v upper(f32v a) { return {_mm512_zextps256_ps512(_mm512_extractf32x8_ps(a.v, 1))}; }
+// Two floats in turns: p[0], p[1], p[0] ...
+EFFNET_INLINE f32v alternate(const float* p) {
+  double both;
+  std::memcpy(&both, p, sizeof both);
+  return {_mm512_castpd_ps(_mm512_set1_pd(both))};
+}
+// Sums of neighbours, a[0] + a[1] first, in the lower lanes; zeros in the upper ones.
+EFFNET_INLINE f32v add_neighbours(f32v a) {
+  const __m512 sums = _mm512_add_ps(a.v, _mm512_permute_ps(a.v, 0xb1));
+  return {_mm512_maskz_compress_ps(0x5555, sums)};
+}
 
 // a / b
 EFFNET_INLINE f32v quotient(f32v a, f32v b) { return {_mm512_div_ps(a.v, b.v)}; }

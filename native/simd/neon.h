@@ -16,6 +16,7 @@ struct f32v {
   static constexpr int kLanes = 4;
   static constexpr int kRegisters = 32;
   static constexpr int kTogether = 4;  // vectors whose activations are computed in step
+  static constexpr int kChains = 12;  // most accumulators of a vector times a matrix; with 16 GCC 12 runs out of registers
   static constexpr bool kNewton = false;  // newton_quotient is more than a name
   float32x4_t v;
 
@@ -34,12 +35,13 @@ EFFNET_INLINE f32v fma(f32v a, f32v b, f32v c) { return {vfmaq_f32(c.v, a.v, b.v
 EFFNET_INLINE f32v max(f32v a, f32v b) { return {vbslq_f32(vcgtq_f32(a.v, b.v), a.v, b.v)}; }
 EFFNET_INLINE f32v min(f32v a, f32v b) { return {vbslq_f32(vcltq_f32(a.v, b.v), a.v, b.v)}; }
 
-// Halves, for layers whose last vector is at most half full: lower lanes of a and upper lanes of b;
-// lower lanes of a and of b; the lower, or the upper lanes of a in the lower ones, then zeros.
-EFFNET_INLINE f32v halves(f32v a, f32v b) { return {vcombine_f32(vget_low_f32(a.v), vget_high_f32(b.v))}; }
-EFFNET_INLINE f32v join(f32v a, f32v b) { return {vcombine_f32(vget_low_f32(a.v), vget_low_f32(b.v))}; }
-EFFNET_INLINE f32v lower(f32v a) { return {vcombine_f32(vget_low_f32(a.v), vdup_n_f32(0.0f))}; }
-EFFNET_INLINE f32v upper(f32v a) { return {vcombine_f32(vget_high_f32(a.v), vdup_n_f32(0.0f))}; }
+// Two floats in turns: p[0], p[1], p[0] ...
+EFFNET_INLINE f32v alternate(const float* p) {
+  const float32x2_t both = vld1_f32(p);
+  return {vcombine_f32(both, both)};
+}
+// Sums of neighbours, a[0] + a[1] first, in the lower lanes; zeros in the upper ones.
+EFFNET_INLINE f32v add_neighbours(f32v a) { return {vpaddq_f32(a.v, vdupq_n_f32(0.0f))}; }
 
 // a / b
 EFFNET_INLINE f32v quotient(f32v a, f32v b) { return {vdivq_f32(a.v, b.v)}; }

@@ -17,6 +17,7 @@ struct f32v {
   static constexpr int kLanes = 4;
   static constexpr int kRegisters = 16;
   static constexpr int kTogether = 1;  // vectors whose activations are computed in step
+  static constexpr int kChains = 4;  // most accumulators of a vector times a matrix
   static constexpr bool kNewton = false;  // newton_quotient is more than a name
   float v[4];
 
@@ -54,12 +55,10 @@ EFFNET_INLINE f32v min(f32v a, f32v b) {
   return each([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
 }
 
-// Halves, for layers whose last vector is at most half full: lower lanes of a and upper lanes of b;
-// lower lanes of a and of b; the lower, or the upper lanes of a in the lower ones, then zeros.
-EFFNET_INLINE f32v halves(f32v a, f32v b) { return {{a.v[0], a.v[1], b.v[2], b.v[3]}}; }
-EFFNET_INLINE f32v join(f32v a, f32v b) { return {{a.v[0], a.v[1], b.v[0], b.v[1]}}; }
-EFFNET_INLINE f32v lower(f32v a) { return {{a.v[0], a.v[1], 0.0f, 0.0f}}; }
-EFFNET_INLINE f32v upper(f32v a) { return {{a.v[2], a.v[3], 0.0f, 0.0f}}; }
+// Two floats in turns: p[0], p[1], p[0] ...
+EFFNET_INLINE f32v alternate(const float* p) { return {{p[0], p[1], p[0], p[1]}}; }
+// Sums of neighbours, a[0] + a[1] first, in the lower lanes; zeros in the upper ones.
+EFFNET_INLINE f32v add_neighbours(f32v a) { return {{a.v[0] + a.v[1], a.v[2] + a.v[3], 0.0f, 0.0f}}; }
 
 // a / b
 EFFNET_INLINE f32v quotient(f32v a, f32v b) {

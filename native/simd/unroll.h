@@ -43,6 +43,13 @@ EFFNET_INLINE void forget(float* p) {
 #endif
 }
 
+// The compiler moves no load or store across. GCC 12 and clang 19 else load ahead what no register is left for.
+EFFNET_INLINE void in_order() {
+#if !defined(_MSC_VER) || defined(__clang__)
+  __asm__ volatile("" : : : "memory");
+#endif
+}
+
 template <int I>
 struct index {
   constexpr operator int() const { return I; }

@@ -60,10 +60,11 @@ const named<conv_fn>& kernel_of(const shape& s, const kernel_table& t) {
   return s.stem ? t.stem_k3s2 : s.stride == 1 ? t.conv_s1 : t.conv_s2;
 }
 
-// Only the stem's panels end in half a vector, and then two follow each other at most.
+// Half a vector follows two full ones at most.
 panels cut_panels(const shape& s, const kernel_table& t) {
-  const panels p = make_panels(s.taps(), s.out, t.lanes, s.panel_vectors, s.stem && t.gemm_halves);
-  return p.half && s.panel_vectors > 2 ? make_panels(s.taps(), s.out, t.lanes, 2, true) : p;
+  panels p = make_conv_panels(s.in, s.kernel, s.together(t.lanes), s.out, t.lanes, t.conv_vectors, !s.stem && t.gemm_halves);
+  p.panel_vectors = p.half && s.panel_vectors > 2 ? 2 : s.panel_vectors;
+  return p;
 }
 
 // The problem in guarded buffers, packed for one kernel.

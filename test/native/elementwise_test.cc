@@ -54,36 +54,32 @@ long long sweep_mean(tester& t, const kernel_table& table, random_source& random
 // A product of two floats rounds once, so every bit is known.
 reference::approx product(float a, float b) { return {a * b, 0}; }
 
+// Packed and gated must be gated and packed.
 long long sweep_gate_weights(tester& t, const kernel_table& table, random_source& random) {
   constexpr int kWidest = 9, kMostRows = 12;
   for (int vectors = 1; vectors <= kWidest; ++vectors)
     for (int rows = 0; rows <= kMostRows; ++rows)
-      for (edge where : kEdges) {
-        test_case c(t, table.gate_weights.name, {{"vectors", vectors}, {"rows", rows}, {"at_end", where == edge::end}});
-        const int width = vectors * table.lanes;
-        buffer src(size_t(rows) * width, where, table.lanes), dst(src.size(), where, table.lanes), gate(rows, where);
-        src.assign(random.floats(src.size()));
-        gate.assign(random.floats(rows, 0, 1));
-        gate_weights_args args;
-        args.src = src.data();
-        args.dst = dst.data();
-        args.gate = gate.data();
-        args.width = width;
-        args.k_begin = random.below(rows + 1);
-        args.k_end = args.k_begin + random.below(rows + 1 - args.k_begin);
-        reference::vector expected(dst.size(), kUntouched);
-        const auto run = [&](const char* what) {
-          for (int k = args.k_begin; k < args.k_end; ++k)
-            for (int j = 0; j < width; ++j) expected[size_t(k) * width + j] = product(src[size_t(k) * width + j], gate[k]);
-          table.gate_weights.fn(args);
-          c.check_buffer(dst, expected, what);
-        };
-        run("a range of rows");
-        args.k_begin = 0;
-        args.k_end = rows;
-        run("all rows");
-      }
-  return 2LL * kWidest * (kMostRows + 1);
+      for (bool half : {false, true})
+        for (edge where : kEdges) {
+          test_case c(t, table.gate_weights.name, {{"vectors", vectors}, {"rows", rows}, {"half", half}, {"at_end", where == edge::end}});
+          const int n = vectors * table.lanes - (half ? table.lanes / 2 : 0);
+          const panels cut = make_panels(rows, n, table.lanes, vectors, half);
+          const bool ends_half = cut.half && rows > 0;
+          const size_t used = size_t(rows) * (vectors - ends_half) * table.lanes + (ends_half ? size_t(rows + 1) / 2 * table.lanes : 0);
+          std::vector<float> weights = random.floats(size_t(n) * rows);
+          buffer packed(cut.size(), edge::end, table.lanes), src(used, where, table.lanes), dst(used, where, table.lanes), gate(rows, where);
+          pack_panels(weights.data(), n, cut, packed.data());
+          for (size_t i = 0; i < used; ++i) src[i] = packed[i];
+          gate.assign(random.floats(rows, 0, 1));
+          for (int channel = 0; channel < n; ++channel)
+            for (int k = 0; k < rows; ++k) weights[size_t(channel) * rows + k] *= gate[k];
+          pack_panels(weights.data(), n, cut, packed.data());
+          reference::vector expected(used);
+          for (size_t i = 0; i < used; ++i) expected[i] = {packed[i], 0};
+          table.gate_weights.fn({src.data(), dst.data(), gate.data(), rows, vectors, ends_half});
+          c.check_buffer(dst, expected, "gated");
+        }
+  return 2LL * 2 * kWidest * (kMostRows + 1);
 }
 
 long long sweep_gate_map(tester& t, const kernel_table& table, random_source& random) {

@@ -2,6 +2,8 @@
 // Packing, element by element against the layouts that pack.h describes; buffers end at guard pages.
 #include "kernels/pack.h"
 
+#include <algorithm>
+
 #include "tester.h"
 
 namespace effnet {
@@ -39,30 +41,71 @@ void test_panels(tester& t, random_source& random) {
         }
 }
 
-// The last vector half full: it belongs to the last panel, and its lower half is there twice.
+// The run that k lies in, and how many floats of the panel lie before it.
+struct run_place {
+  int begin, end;
+  size_t at;
+};
+run_place run_of(const panels& p, int full, int k) {
+  run_place r{0, p.whole > 0 ? p.whole : p.run, 0};
+  while (r.end <= k) {
+    const int length = r.end - r.begin;
+    r = {r.end, r.end + p.run, r.at + size_t(length) * full + size_t(length + 1) / 2 * p.lanes};
+  }
+  return r;
+}
+
+// Where step k has the full vectors' first channel, and where the half vector has its channel c.
+size_t place_in_full(const panels& p, int full, int k) {
+  const run_place r = run_of(p, full, k);
+  const int pair = (k - r.begin) / 2;
+  return r.at + size_t(pair) * (2 * full + p.lanes) + size_t((k - r.begin) % 2) * full;
+}
+size_t place_in_half(const panels& p, int full, int c, int k) {
+  const run_place r = run_of(p, full, k);
+  const int pair = (k - r.begin) / 2, steps = std::min(2, r.end - r.begin - 2 * pair);
+  return r.at + size_t(pair) * (2 * full + p.lanes) + size_t(steps) * full + 2 * c + (k - r.begin) % 2;
+}
+
+// The last vector half full: it belongs to the last panel, two steps of k in turns, run by run.
 void test_halves(tester& t, random_source& random) {
   for (int lanes : kLanes)
     for (int panel_vectors : {1, 2, 3})
-      for (int n = 1; n <= 3 * panel_vectors * lanes; ++n) {
-        const int k = 5, rest = n % lanes, vectors = (n + lanes - 1) / lanes;
-        test_case c(t, "pack_panels, halves", {{"lanes", lanes}, {"panel", panel_vectors}, {"n", n}});
-        const panels p = make_panels(k, n, lanes, panel_vectors, true);
-        c.check(p.half == (n > lanes && rest >= 1 && rest <= lanes / 2), "half");
-        c.check(p.size() == size_t(vectors) * lanes * k, "wrong size");
-        const std::vector<float> src = random.floats(size_t(n) * k);
-        buffer dst(p.size(), edge::end, lanes);
-        pack_panels(src.data(), n, p, dst.data());
-        reference::vector expected(dst.size(), kUntouched);
-        for (int panel = 0; panel < p.count(); ++panel)
-          for (int column = 0; column < p.width(panel) * lanes; ++column)
-            for (int i = 0; i < k; ++i) {
-              int channel = panel * panel_vectors * lanes + column;
-              if (p.half && channel >= (vectors - 1) * lanes + lanes / 2) channel -= lanes / 2;
-              expected[size_t(panel) * p.stride() + size_t(i) * p.width(panel) * lanes + column] = {
-                  channel < n ? src[size_t(channel) * k + i] : 0.0, 0};
+      for (int n = 1; n <= 3 * panel_vectors * lanes; ++n)
+        for (int whole : {0, 4})
+          for (int run : {1, 2, 3}) {
+            const int k = whole + 3 * run, rest = n % lanes, vectors = (n + lanes - 1) / lanes;
+            test_case c(t, "pack_panels, halves", {{"lanes", lanes}, {"panel", panel_vectors}, {"n", n}, {"whole", whole}, {"run", run}});
+            panels p = make_panels(k, n, lanes, panel_vectors, true);
+            p.whole = whole, p.run = run;
+            c.check(p.half == (n > lanes && rest >= 1 && rest <= lanes / 2), "half");
+            c.check(p.size() == size_t(vectors) * lanes * k, "wrong size");
+            const std::vector<float> src = random.floats(size_t(n) * k);
+            buffer dst(p.size(), edge::end, lanes);
+            pack_panels(src.data(), n, p, dst.data(), -1.5f);
+            reference::vector expected(dst.size(), kUntouched);
+            for (int panel = 0; panel < p.count(); ++panel) {
+              const size_t start = size_t(panel) * p.stride();
+              const int width = p.width(panel) * lanes, full = p.ends_half(panel) ? width - lanes : width;
+              for (int i = 0; i < k; ++i)
+                for (int column = 0; column < full; ++column) {
+                  const int channel = p.first(panel) + column;
+                  const size_t at = p.ends_half(panel) ? place_in_full(p, full, i) + column : size_t(i) * width + column;
+                  expected[start + at] = {channel < n ? double(src[size_t(channel) * k + i] * -1.5f) : 0.0, 0};
+                }
+              if (!p.ends_half(panel)) continue;
+              for (int column = 0; column < lanes / 2; ++column)
+                for (int i = 0; i < k; ++i) {
+                  const int channel = p.first(panel) + full + column;
+                  const size_t at = start + place_in_half(p, full, column, i);
+                  expected[at] = {channel < n ? double(src[size_t(channel) * k + i] * -1.5f) : 0.0, 0};
+                  const bool ends_run = i + 1 == k || (i + 1 == whole) || (i >= whole && (i - whole) % run == run - 1);
+                  const bool even = (i < whole ? i : (i - whole) % run) % 2 == 0;
+                  if (ends_run && even) expected[at + 1] = {0, 0};
+                }
             }
-        c.check_buffer(dst, expected, "panels");
-      }
+            c.check_buffer(dst, expected, "panels");
+          }
 }
 
 // Written from the other side: where each weight must lie.
@@ -133,7 +176,7 @@ int main() {
   test_panels(t, random);
   t.expect_count("panels", 3 * 4 * 7 * 4);
   test_halves(t, random);
-  t.expect_count("halves", 3 * (1 + 2 + 3) * (4 + 8 + 16));
+  t.expect_count("halves", 3 * (1 + 2 + 3) * (4 + 8 + 16) * 2 * 3);
   test_taps(t, random);
   t.expect_count("taps", 3 * 6 * 3 * 4);
   test_depthwise(t, random);
