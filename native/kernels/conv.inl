@@ -12,34 +12,17 @@
 //   output x + 1            |<------- one run ------>|             (PS floats further, PS = stride * C)
 //
 // The last block, where it is not full, takes a run per column. A tile is MR neighbouring outputs of one
-// row by NV vectors, all in registers, and half a vector after them where there is one. Tiles leave plain sums in the destination; activation and residual follow row by row, in code that
-// exists once, so that only the loop over k is written out for every size of tile.
+// row by NV vectors, all in registers, and half a vector after them where there is one. Tiles leave plain sums in the
+// destination; activation and residual follow row by row, in code that exists once, so that only the loop over k is
+// written out for every size of tile.
 #pragma once
 
 #include "kernels/kernels.h"
+#include "kernels/tile.inl"
 #include "simd/math.h"
 
 namespace effnet {
 namespace {
-
-// The tallest tiles of 1, 2, ... vectors; the accumulators, a row of weights and one broadcast must fit
-// the registers. Tiles that end in half a vector (kernels/pack.h) have an accumulator more for each output.
-template <bool Halves, int... Rows>
-struct conv_tiles {
-  static constexpr bool kHalves = Halves;
-  static constexpr int kVectors = sizeof...(Rows);
-  static constexpr int kRows[kVectors] = {Rows...};
-  static constexpr int rows(int vectors, bool half) {
-    int most = kRows[vectors - 1];
-    while (half && most * (vectors + 1) + vectors + 2 > f32v::kRegisters) --most;
-    return most;
-  }
-  static constexpr int tallest() {
-    int most = 0;
-    for (int rows : kRows) most = rows > most ? rows : most;
-    return most;
-  }
-};
 
 // v[i][j]: output i, vector j. h[i]: the half vector after them, even and odd steps of k in turns.
 template <int MR, int NV, bool Half>
@@ -95,7 +78,6 @@ EFFNET_INLINE const float* multiply_run(const float* src, int length, const floa
 template <int MR, int NV, bool Half, int Stride, int C>
 void conv_tile(const conv_args& c, const float* src, const float* weights, const float* bias, float* dst) {
   constexpr int L = f32v::kLanes;
-  static_assert(MR * (NV + Half) + NV + 1 + Half <= f32v::kRegisters, "accumulators would spill");
   conv_sums<MR, NV, Half> acc;
   unroll<NV>([&](auto j) EFFNET_LAMBDA {
     const f32v b = f32v::load(bias + j * L);
@@ -120,25 +102,11 @@ void conv_tile(const conv_args& c, const float* src, const float* weights, const
   }
 }
 
-using conv_tile_fn = void (*)(const conv_args&, const float* src, const float* weights, const float* bias, float* dst);
-
-// Every tile up to the tallest of its width, as [half][vector count - 1][row count - 1].
-template <class Tiles, int Stride, int C>
-struct conv_tile_table {
-  conv_tile_fn at[2][Tiles::kVectors][Tiles::tallest()];
-  constexpr conv_tile_table() : at() {
-    fill<1, 1, false>();
-    if constexpr (Tiles::kHalves) fill<1, 1, true>();
-  }
-  // Half a vector follows one or two full ones.
+template <int Stride, int C>
+struct conv_kind {
+  using fn = void (*)(const conv_args&, const float* src, const float* weights, const float* bias, float* dst);
   template <int MR, int NV, bool Half>
-  constexpr void fill() {
-    at[Half][NV - 1][MR - 1] = conv_tile<MR, NV, Half, Stride, C>;
-    if constexpr (MR < Tiles::rows(NV, Half))
-      fill<MR + 1, NV, Half>();
-    else if constexpr (NV < (Half ? 2 : Tiles::kVectors))
-      fill<1, NV + 1, Half>();
-  }
+  static constexpr fn tile = conv_tile<MR, NV, Half, Stride, C>;
 };
 
 // What follows the sums, in place: activation and residual of a panel's part of row y.
@@ -156,7 +124,7 @@ EFFNET_NOINLINE void finish_row(const conv_args& c, int vector, int width, int y
 template <class Tiles, int Stride, int C>
 void conv(const conv_args& c) {
   constexpr int L = f32v::kLanes;
-  static constexpr conv_tile_table<Tiles, Stride, C> tiles;
+  static constexpr tile_table<Tiles, conv_kind<Stride, C>> tiles;
   const int full = c.vectors - c.half;
   for (int panel = c.panel_begin; panel < c.panel_end; ++panel) {
     const int vector = panel * c.panel_vectors;

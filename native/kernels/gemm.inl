@@ -17,29 +17,11 @@
 #pragma once
 
 #include "kernels/kernels.h"
+#include "kernels/tile.inl"
 #include "simd/math.h"
 
 namespace effnet {
 namespace {
-
-// Tiles of one kernel: Rows x Vectors at most; the accumulators, a row of weights and one broadcast
-// must fit the registers.
-template <int Rows, int Vectors, bool Halves, int Steps>
-struct gemm_tiles {
-  static constexpr int kRows = Rows, kVectors = Vectors;
-  static constexpr int kSteps = Steps;     // of k, written out in the inner loop
-  static constexpr bool kHalves = Halves;  // tiles that end in half a vector
-  static_assert(Rows * Vectors + Vectors + 1 <= f32v::kRegisters, "accumulators would spill");
-};
-
-// Rows of a tile that ends in half a vector (kernels/pack.h): each pixel has an accumulator more, and two steps
-// of k are alive at once.
-template <class Tiles>
-constexpr int half_rows(int vectors) {
-  int rows = Tiles::kRows;
-  while (rows * (vectors + 1) + vectors + 2 > f32v::kRegisters) --rows;
-  return rows;
-}
 
 // v[i][j]: pixel i, vector j. h[i]: the half vector after them, even and odd steps of k in turns.
 template <int MR, int NV, bool Half>
@@ -180,27 +162,13 @@ void gemm_tile(const gemm_args& g, const float* src, const float* weights, look_
   }
 }
 
-using gemm_tile_fn = void (*)(const gemm_args&, const float* src, const float* weights, look_ahead ahead,
-                              const float* bias, const gemm_target&, int pixel);
-
-// Every tile up to Rows x Vectors, as [row count - 1][vector count - 1]; those that end in half a
-// vector have fewer rows.
-template <class Tiles>
-struct gemm_tile_table {
-  gemm_tile_fn at[Tiles::kRows][Tiles::kVectors];
-  gemm_tile_fn half[Tiles::kRows][Tiles::kVectors];
-  constexpr gemm_tile_table() : at(), half() { fill_rows<1>(); }
-  template <int MR>
-  constexpr void fill_rows() {
-    fill_vectors<MR, 1>();
-    if constexpr (MR < Tiles::kRows) fill_rows<MR + 1>();
-  }
-  template <int MR, int NV>
-  constexpr void fill_vectors() {
-    at[MR - 1][NV - 1] = gemm_tile<MR, NV, false, Tiles::kSteps>;
-    if constexpr (Tiles::kHalves && MR <= half_rows<Tiles>(NV)) half[MR - 1][NV - 1] = gemm_tile<MR, NV, true, Tiles::kSteps>;
-    if constexpr (NV < Tiles::kVectors) fill_vectors<MR, NV + 1>();
-  }
+// Steps: of k, written out in the inner loop.
+template <int Steps>
+struct gemm_kind {
+  using fn = void (*)(const gemm_args&, const float* src, const float* weights, look_ahead ahead, const float* bias,
+                      const gemm_target&, int pixel);
+  template <int MR, int NV, bool Half>
+  static constexpr fn tile = gemm_tile<MR, NV, Half, Steps>;
 };
 
 // How many pixels from `pixel` on, of `most`, lie together.
@@ -238,52 +206,61 @@ EFFNET_NOINLINE void finish_pool(const gemm_args& g, int vector, int vectors, co
 // Pixels whose sums wait in the first-level cache for what follows them, at least.
 constexpr int kWaitingPixels = 48;
 
-// The pixels of one panel, and the panel's share of what to look ahead to.
-template <class Tiles>
-EFFNET_INLINE void gemm_panel(const gemm_args& g, const gemm_tile_fn (*tiles)[Tiles::kVectors], int tallest, int vector,
-                              int width, bool half, const float* weights, const float* ahead, ptrdiff_t ahead_floats) {
-  constexpr int L = f32v::kLanes, kMost = kWaitingPixels + Tiles::kRows;
+// Where one panel lies, and its share of what to look ahead to.
+struct gemm_panel_at {
+  int vector, width;  // the first, and how many there are before half a one
+  bool half;
+  const float* weights;
+  const float* ahead;
+  ptrdiff_t ahead_floats;
+};
+
+template <class Tiles, int Steps>
+EFFNET_INLINE void gemm_panel(const gemm_args& g, const gemm_panel_at& p) {
+  constexpr int L = f32v::kLanes, kMost = kWaitingPixels + Tiles::tallest();
+  static constexpr tile_table<Tiles, gemm_kind<Steps>> tiles;
   alignas(64) float pooled[kMost * (Tiles::kVectors + 1) * L];
   const bool pool = g.pool != nullptr;
+  const int vectors = p.width + p.half;
   const gemm_target target = pool ? gemm_target{pooled, kMost * L, {kMost, 0}}
-                                  : gemm_target{g.dst + vector * g.dst_plane, g.dst_plane, g.dst_rows};
-  const int pixels = g.pixel_end - g.pixel_begin;
+                                  : gemm_target{g.dst + p.vector * g.dst_plane, g.dst_plane, g.dst_rows};
+  const int pixels = g.pixel_end - g.pixel_begin, tallest = Tiles::rows(p.width, p.half);
   const int count = (pixels + tallest - 1) / tallest;
   const int low = pixels / count, taller = pixels % count;
   const int k = (g.segments - 1) * g.segment_length + g.last_segment_length;
-  const ptrdiff_t share = ahead_floats / count, stride = (share + k - 1) / k;
+  const ptrdiff_t share = p.ahead_floats / count, stride = (share + k - 1) / k;
   int pixel = g.pixel_begin, finished = pixel;
   for (int t = 0; t < count; ++t) {
     const int rows = low + (t < taller);
-    tiles[rows - 1][width - 1](g, g.src + ptrdiff_t(pixel) * L, weights, look_ahead{ahead + t * share, stride},
-                               g.bias + vector * L, target, pool ? pixel - finished : pixel);
+    tiles.at[p.half][p.width - 1][rows - 1](g, g.src + ptrdiff_t(pixel) * L, p.weights, look_ahead{p.ahead + t * share, stride},
+                                            g.bias + p.vector * L, target, pool ? pixel - finished : pixel);
     pixel += rows;
     if (t + 1 < count && pixel - finished < kWaitingPixels) continue;
     if (pool)
-      finish_pool(g, vector, width + half, target, pixel - finished);
+      finish_pool(g, p.vector, vectors, target, pixel - finished);
     else
-      finish_pixels(g, vector, width + half, finished, pixel);
+      finish_pixels(g, p.vector, vectors, finished, pixel);
     finished = pixel;
   }
 }
 
-template <class Tiles>
+template <class Tiles, int Steps>
 void gemm(const gemm_args& g) {
   constexpr int L = f32v::kLanes;
-  static constexpr gemm_tile_table<Tiles> tiles;
-  const int full = g.vectors - g.half;
-  const bool looks = g.ahead != nullptr;
-  const ptrdiff_t share = looks ? g.ahead_floats / (g.panel_end - g.panel_begin + !(g.panel_end > g.panel_begin)) : 0;
+  const int full = g.vectors - g.half, panels = g.panel_end - g.panel_begin;
+  const bool looks = g.ahead != nullptr && panels > 0;
+  const ptrdiff_t share = looks ? g.ahead_floats / panels : 0;
   for (int panel = g.panel_begin; panel < g.panel_end; ++panel) {
-    const int vector = panel * Tiles::kVectors;
-    const int width = full - vector < Tiles::kVectors ? full - vector : Tiles::kVectors;
-    const float* weights = g.weights + panel * g.panel_stride;
-    const bool half = g.half && vector + width == full;
+    gemm_panel_at p;
+    p.vector = panel * Tiles::kVectors;
+    p.width = full - p.vector < Tiles::kVectors ? full - p.vector : Tiles::kVectors;
+    p.half = g.half && p.vector + p.width == full;
+    p.weights = g.weights + panel * g.panel_stride;
+    p.ahead = looks ? g.ahead + (panel - g.panel_begin) * share : p.weights;
+    p.ahead_floats = share;
     if (g.pool != nullptr)
-      for (int j = 0; j < width + half; ++j) f32v::zero().store(g.pool + (vector + j) * L);
-    if (g.pixel_begin >= g.pixel_end) continue;
-    gemm_panel<Tiles>(g, half ? tiles.half : tiles.at, half ? half_rows<Tiles>(width) : Tiles::kRows, vector, width, half,
-                      weights, looks ? g.ahead + (panel - g.panel_begin) * share : weights, share);
+      for (int j = 0; j < p.width + p.half; ++j) f32v::zero().store(g.pool + (p.vector + j) * L);
+    if (g.pixel_begin < g.pixel_end) gemm_panel<Tiles, Steps>(g, p);
   }
 }
 

@@ -234,7 +234,8 @@ struct kernel_table {
   const char* isa;
   uint32_t cpu_bits;  // cpu features (base/cpu.h) that must all be present
   int lanes;
-  int gemm_rows;     // largest pixel tile
+  int gemm_rows;     // pixels of a tile as wide as a panel
+  int gemm_tallest;  // the most pixels of a tile
   int gemm_vectors;  // panel width, in vectors
   bool gemm_halves;  // panels may end in half a vector (kernels/pack.h)
   int gemv_vectors;  // panel width of gemv, in vectors

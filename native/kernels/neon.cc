@@ -16,8 +16,9 @@
 namespace effnet {
 namespace {
 
-using tiles = gemm_tiles<6, 3, false, 1>;
-using dense_tiles = conv_tiles<tiles::kHalves, 14, 10, 6>;
+using tiles = tile_sizes<false, 6, 6, 6>;
+constexpr int kSteps = 1;
+using dense_tiles = tile_sizes<tiles::kHalves, 14, 10, 6>;
 constexpr int kSegment = 14;
 constexpr int kShortSegment = 10;  // of 14, GCC 12 keeps weights of 5 x 5 with stride 2 on the stack
 
@@ -27,13 +28,14 @@ extern constexpr kernel_table kNeon = {
     "neon",
     cpu_bit::neon,
     f32v::kLanes,
-    tiles::kRows,
+    tiles::kRows[tiles::kVectors - 1],
+    tiles::tallest(),
     tiles::kVectors,
     tiles::kHalves,
     kGemvVectors,
     dense_tiles::kVectors,
     f32v::kNewton,
-    {"gemm_f32_6x12_neon", gemm<tiles>},
+    {"gemm_f32_6x12_neon", gemm<tiles, kSteps>},
     {"stem_f32_k3s2_neon", conv<dense_tiles, 2, 3>},
     {"depthwise_f32_k3s1_neon", depthwise<3, 1, kSegment>},
     {"depthwise_f32_k3s2_neon", depthwise<3, 2, kSegment>},

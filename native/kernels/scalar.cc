@@ -15,8 +15,9 @@
 namespace effnet {
 namespace {
 
-using tiles = gemm_tiles<4, 2, true, 1>;
-using dense_tiles = conv_tiles<tiles::kHalves, 4, 4>;
+using tiles = tile_sizes<true, 4, 4>;
+constexpr int kSteps = 1;
+using dense_tiles = tile_sizes<tiles::kHalves, 4, 4>;
 constexpr int kSegment = 7;
 
 }  // namespace
@@ -25,13 +26,14 @@ extern constexpr kernel_table kScalar = {
     "scalar",
     0,
     f32v::kLanes,
-    tiles::kRows,
+    tiles::kRows[tiles::kVectors - 1],
+    tiles::tallest(),
     tiles::kVectors,
     tiles::kHalves,
     kGemvVectors,
     dense_tiles::kVectors,
     f32v::kNewton,
-    {"gemm_f32_4x8_scalar", gemm<tiles>},
+    {"gemm_f32_4x8_scalar", gemm<tiles, kSteps>},
     {"stem_f32_k3s2_scalar", conv<dense_tiles, 2, 3>},
     {"depthwise_f32_k3s1_scalar", depthwise<3, 1, kSegment>},
     {"depthwise_f32_k3s2_scalar", depthwise<3, 2, kSegment>},

@@ -59,7 +59,7 @@ void check_table(test_case& c, const kernel_table& t) {
               t.depthwise_k5s1.fn && t.depthwise_k5s2.fn && t.gemv.fn && t.mean.fn && t.gate_weights.fn && t.gate_map.fn,
           "a kernel is missing");
   c.check(t.lanes >= 4 && (t.lanes & (t.lanes - 1)) == 0 && t.lanes * int(sizeof(float)) <= 64, "strange lanes");
-  c.check(t.gemm_rows >= 1 && t.gemm_vectors >= 1 && t.gemm_vectors <= kMaxPanelVectors, "strange gemm tile");
+  c.check(t.gemm_rows >= 1 && t.gemm_tallest >= t.gemm_rows && t.gemm_vectors >= 1 && t.gemm_vectors <= kMaxPanelVectors, "strange gemm tile");
   c.check(t.gemv_vectors >= 1 && t.gemv_vectors <= kMaxPanelVectors, "strange gemv panel");
 }
 

@@ -175,7 +175,7 @@ std::vector<int> few_k(int lanes) { return {1, lanes - 1, lanes, lanes + 1, 2 * 
 long long sweep_pixels(tester& t, const kernel_table& table, random_source& random) {
   const std::vector<int> sizes = around_tile(table.lanes, table.lanes * table.gemm_vectors);
   int turn = 0;
-  for (int m = 0; m <= 2 * table.gemm_rows + 1; ++m)
+  for (int m = 0; m <= 2 * table.gemm_tallest + 1; ++m)
     for (int n : sizes)
       for (int k : few_k(table.lanes)) {
         shape s;
@@ -186,15 +186,15 @@ long long sweep_pixels(tester& t, const kernel_table& table, random_source& rand
         run_shape(t, kind::pointwise, table, s, random);
         ++turn;
       }
-  return 2LL * (2 * table.gemm_rows + 2) * kAroundTile * kSecondK;
+  return 2LL * (2 * table.gemm_tallest + 2) * kAroundTile * kSecondK;
 }
 
 // Every number of output channels to two panels and one.
 long long sweep_outputs(tester& t, const kernel_table& table, random_source& random) {
-  const int tile = table.gemm_rows, most = 2 * table.gemm_vectors * table.lanes + 1;
+  const int tile = table.gemm_tallest, most = 2 * table.gemm_vectors * table.lanes + 1;
   int turn = 3;
   for (int n = 1; n <= most; ++n)
-    for (int m : {1, tile - 1, tile, tile + 1}) {
+    for (int m : {1, table.gemm_rows, tile - 1, tile, tile + 1}) {
       shape s;
       s.m = m, s.n = n, s.k = few_k(table.lanes)[turn % kSecondK];
       s.act = kKernelActivations[turn / 2 % kKernelActivationCount];
@@ -203,7 +203,7 @@ long long sweep_outputs(tester& t, const kernel_table& table, random_source& ran
       run_shape(t, kind::pointwise, table, s, random);
       ++turn;
     }
-  return 2LL * most * 4;
+  return 2LL * most * 5;
 }
 
 // Every number of inputs to two blocks and one, and long sums; every activation, with and without
@@ -217,7 +217,7 @@ long long sweep_inputs(tester& t, const kernel_table& table, random_source& rand
     for (activation act : kKernelActivations)
       for (bool residual : {false, true}) {
         shape s;
-        s.m = table.gemm_rows + 2, s.n = table.lanes * table.gemm_vectors + 1, s.k = k;
+        s.m = table.gemm_tallest + 2, s.n = table.lanes * table.gemm_vectors + 1, s.k = k;
         s.act = act;
         s.residual = residual;
         vary_rows(s, turn, table.gemm_rows);
@@ -229,7 +229,7 @@ long long sweep_inputs(tester& t, const kernel_table& table, random_source& rand
 
 long long sweep_pool(tester& t, const kernel_table& table, random_source& random) {
   int turn = 0;
-  for (int m = 0; m <= 2 * table.gemm_rows + 1; ++m)
+  for (int m = 0; m <= 2 * table.gemm_tallest + 1; ++m)
     for (int n : around_tile(table.lanes, table.lanes * table.gemm_vectors))
       for (int k : few_k(table.lanes)) {
         shape s;
@@ -238,7 +238,7 @@ long long sweep_pool(tester& t, const kernel_table& table, random_source& random
         s.width = std::max(m, 1);
         run_shape(t, kind::pool, table, s, random);
       }
-  return 2LL * (2 * table.gemm_rows + 2) * kAroundTile * kSecondK;
+  return 2LL * (2 * table.gemm_tallest + 2) * kAroundTile * kSecondK;
 }
 
 }  // namespace
