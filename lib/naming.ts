@@ -2,6 +2,7 @@
 // What a naming scheme is, how the one of a checkpoint is found, and which network its shapes make.
 // The schemes themselves are in naming/, one file per library; reads no tensor's values.
 
+import type { Architecture } from './architecture.js';
 import { architectures } from './architectures.js';
 import { weightShape } from './fold.js';
 import type { Checkpoint } from './formats/tensor.js';
@@ -14,7 +15,7 @@ import { tensorflowSource } from './naming/tensorflow.js';
 import { timmSource } from './naming/timm.js';
 import { torchvisionSources } from './naming/torchvision.js';
 import { transformersSource } from './naming/transformers.js';
-import { buildNetwork, stemChannels, type Network } from './network.js';
+import { buildNetwork, eachBlock, stemChannels, type Block, type Network } from './network.js';
 
 export type { LayerNames, Naming, NamingScheme, NormNames, WeightLayout } from './naming/scheme.js';
 
@@ -50,12 +51,14 @@ export function namedLayers(network: Network, scheme: NamingScheme): NamedLayer[
 
 function* eachLayer(network: Network, scheme: NamingScheme): Generator<NamedLayer> {
   yield { path: 'stem', names: scheme.stem, size: stemLayer(network) };
-  for (const [i, block] of network.blocks.entries()) {
-    const names = scheme.block(block, i);
-    for (const [layer, size] of entries(blockLayers(block))) yield { path: `blocks.${i}.${layer}`, names: names[layer], size };
-  }
+  for (const [i, block] of network.blocks.entries()) yield* layersOf(block, i, scheme);
   const names = { ...scheme.head(network), classifier: scheme.classifier };
   for (const [layer, size] of entries(headLayers(network))) yield { path: `head.${layer}`, names: names[layer], size };
+}
+
+function* layersOf(block: Block, i: number, scheme: NamingScheme): Generator<NamedLayer> {
+  const names = scheme.block(block, i);
+  for (const [layer, size] of entries(blockLayers(block))) yield { path: `blocks.${i}.${layer}`, names: names[layer], size };
 }
 
 function entries<K extends string, T>(record: Readonly<Partial<Record<K, T>>>): (readonly [K, T])[] {
@@ -71,13 +74,26 @@ export function inferArchitecture(checkpoint: Checkpoint, scheme: NamingScheme):
   let best: { readonly name: string; readonly layers: number } | undefined;
   const stem = outputsOf(checkpoint, scheme, scheme.stem);
   for (const [name, architecture] of Object.entries(architectures)) {
-    // Most are ruled out by their stem, before dozens of networks and thousands of names are made.
-    if (stemChannels(architecture) !== stem) continue;
+    // Most are ruled out by their beginning, before dozens of networks and thousands of names are made.
+    if (stemChannels(architecture) !== stem || !beginsSo(checkpoint, scheme, architecture)) continue;
     const network = buildNetwork(name, hasClassifier(checkpoint, scheme) ? {} : { classes: 0 });
     const layers = fittingLayers(checkpoint, scheme, network);
     if (layers > (best?.layers ?? 0)) best = { name, layers };
   }
   return best?.name;
+}
+
+/** Blocks that tell nearly all networks apart that share a stem: their kinds, and where the second stage begins. */
+const kTelling = 4;
+
+/** Whether the checkpoint has the layers of the architecture's first blocks. */
+function beginsSo(checkpoint: Checkpoint, scheme: NamingScheme, architecture: Architecture): boolean {
+  let i = 0;
+  for (const block of eachBlock(architecture)) {
+    for (const layer of layersOf(block, i, scheme)) if (!hasLayer(checkpoint, scheme, layer)) return false;
+    if (++i === kTelling) break;
+  }
+  return true;
 }
 
 /** How many layers the network has, or 0 where the checkpoint lacks one: mostly an early one. */

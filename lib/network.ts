@@ -121,7 +121,7 @@ export function buildNetwork(source: string | Architecture, options?: NetworkOpt
   const { base, width, depth } = architecture;
   const activation = base.activation ?? 'swish';
   const stem = stemChannels(architecture);
-  const blocks = buildBlocks(architecture, stem);
+  const blocks = [...eachBlock(architecture)];
   return {
     name: architecture.name,
     resolution: architecture.resolution,
@@ -158,10 +158,10 @@ export function headChannels({ base: { head, headScaling = 'scaled', rounding },
   return headScaling === 'widened' ? Math.max(head, scaled) : scaled;
 }
 
-function buildBlocks(architecture: Architecture, stemChannels: number): Block[] {
+/** Blocks in the order of execution, each made when it is asked for. */
+export function* eachBlock(architecture: Architecture): Generator<Block> {
   const { base, width, depth } = architecture;
-  const blocks: Block[] = [];
-  let channels = stemChannels;
+  let channels = stemChannels(architecture);
   let stage = -1;
   let index = 0;
   for (const { row, begins, repeats } of scaledRows(base, depth)) {
@@ -171,12 +171,12 @@ function buildBlocks(architecture: Architecture, stemChannels: number): Block[] 
     }
     for (let repeat = 0; repeat < repeats; repeat++) {
       const block = buildBlock(base, row, { width, stage, index, channels, first: repeat === 0 });
-      blocks.push(block);
+      yield block;
       channels = block.out;
       index++;
     }
   }
-  return [...blocks, ...headBlocks(architecture, channels, stage + 1)];
+  yield* headBlocks(architecture, channels, stage + 1);
 }
 
 /** How often the last convolution comes. */
