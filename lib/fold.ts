@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One layer at a time: takes its tensors out of a checkpoint, checking names and shapes, and turns
-// them into float32 weights in the engine's order with batch norm folded in; or into what the addon needs
-// to do the same while it packs. Which layers a network has, and what they are called, is not known here.
+// them into float32 weights in the engine's order with batch norm folded in; or hands them on as they are, for
+// the addon to do the same while it packs. Which layers a network has, and what they are called, is not known here.
 
 import { EfficientNetError } from './errors.js';
 import { formatShape, quote } from './formats/bytes.js';
@@ -36,8 +36,19 @@ export interface StoredWeights {
   readonly type: 'f32' | 'f16' | 'bf16' | 'f64';
   /** [spatial][in][out] in place of the engine's [out][in][spatial]. */
   readonly outputsLast: boolean;
-  /** Of each output, to be multiplied in double precision and rounded once; undefined without batch norm. */
-  readonly factors: Float64Array | undefined;
+  /** The batch norm after the layer, whose bias is then empty. */
+  readonly norm?: StoredNorm;
+}
+
+/** Numbers of a file, one for each output. */
+export type StoredVector = Pick<StoredWeights, 'bytes' | 'type'>;
+
+export interface StoredNorm {
+  readonly scale: StoredVector;
+  readonly shift: StoredVector;
+  readonly mean: StoredVector;
+  readonly variance: StoredVector;
+  readonly epsilon: number;
 }
 
 export function weightsMismatch(what: string): EfficientNetError {
@@ -133,13 +144,23 @@ export function foldLayer(layer: CollectedLayer, epsilon: number, consume: boole
   return { weights: foldWeights(layer, factors, consume), bias };
 }
 
-/** The same for the addon, which folds the weights by itself; nothing but `bytes` is a view on the file. */
-export function storeLayer(layer: CollectedLayer, epsilon: number): FoldedLayer<StoredWeights> {
-  const { factors, bias } = foldNorm(layer, epsilon);
-  const { type, bytes } = layer.weight;
-  if (!isFloat(type)) throw notFloat(layer.weight);
-  return { weights: { bytes, type, outputsLast: layer.layout === 'tensorflow', factors }, bias: layer.norm === undefined ? bias.slice() : bias };
+/**
+ * The same for the addon, which looks at the values by itself: `held` makes of a tensor's bytes what it
+ * may keep, and a bias without a batch norm is copied.
+ */
+export function storeLayer(layer: CollectedLayer, epsilon: number, held: (bytes: Uint8Array) => Uint8Array): FoldedLayer<StoredWeights> {
+  const stored = (tensor: Tensor): StoredVector => {
+    if (!isFloat(tensor.type)) throw notFloat(tensor);
+    return { bytes: held(tensor.bytes), type: tensor.type };
+  };
+  const weights = { ...stored(layer.weight), outputsLast: layer.layout === 'tensorflow' };
+  if (layer.norm === undefined) return { weights, bias: foldNorm(layer, epsilon).bias.slice() };
+  const { scale, shift, mean, variance } = layer.norm;
+  const norm = { scale: stored(scale), shift: stored(shift), mean: stored(mean), variance: stored(variance), epsilon };
+  return { weights: { ...weights, norm }, bias: kNoBias };
 }
+
+const kNoBias = new Float32Array(0);
 
 /** The bias, and of a layer with a batch norm each output's factor. */
 function foldNorm({ size: { out }, bias, norm }: CollectedLayer, epsilon: number): { factors: Float64Array | undefined; bias: Float32Array } {
@@ -150,7 +171,7 @@ function foldNorm({ size: { out }, bias, norm }: CollectedLayer, epsilon: number
   const [scales, shifts, means, variances] = [scale, shift, mean, variance].map(floatsOf) as [Numbers, Numbers, Numbers, Numbers];
   const factors = new Float64Array(out);
   const folded = new Float32Array(out);
-  // One pass that tells whether anything is wrong: this is read once, by code that has not been compiled yet.
+  // One pass tells whether anything is wrong.
   let sum = 0; // see firstNonFinite
   let isSound = true;
   let isZero = true;
@@ -173,7 +194,7 @@ function foldNorm({ size: { out }, bias, norm }: CollectedLayer, epsilon: number
 }
 
 /** Throws ERR_WEIGHTS_MISMATCH naming the first element that is not finite, in the file or when folded. */
-export function foldWeights({ weight, size, layout }: CollectedLayer, factors: Float64Array | undefined, consume: boolean): Float32Array {
+function foldWeights({ weight, size, layout }: CollectedLayer, factors: Float64Array | undefined, consume: boolean): Float32Array {
   const ordered = engineOrder(readNumbers(weight), size, layout);
   if (factors === undefined) return toFloat32(ordered, weight.name);
   const mayReplace = ordered instanceof Float32Array && (consume || ordered.buffer !== weight.bytes.buffer);

@@ -2,7 +2,7 @@
 // A checkpoint's weights on their way to the addon, which folds and packs them on another thread. Only
 // buffers that load itself has made get there; what is wrong with a layer is said by fold.ts.
 
-import { foldWeights, storeLayer, type FoldedLayer, type StoredWeights } from './fold.js';
+import { foldLayer, storeLayer, type FoldedLayer, type StoredWeights } from './fold.js';
 import { pacer } from './turn.js';
 import { assembleWeights, kNoLayer, type CollectedWeights, type NetworkWeights } from './weights.js';
 
@@ -19,32 +19,31 @@ export interface TakenWeights {
 
 /**
  * For layers whose bytes nobody else holds: they are spent. Throws as mapWeights does, but for the values
- * of the weights themselves, which the addon looks at.
+ * of weights and batch norms, which the addon looks at.
  */
 export async function takeWeights({ network, layers, areApart }: CollectedWeights): Promise<TakenWeights> {
   const breathe = pacer();
   const stored = new Map<string, FoldedLayer<StoredWeights>>();
-  for (const [path, layer] of layers) {
-    stored.set(path, storeLayer(layer, network.batchNormEpsilon));
-    await breathe();
-  }
   const buffers = new Set<ArrayBuffer>();
-  for (const [path, layer] of stored) {
-    const { bytes } = layer.weights;
+  const held = (bytes: Uint8Array): Uint8Array => {
     const { buffer } = bytes;
     const isOurs = areApart && buffer instanceof ArrayBuffer && buffer.byteLength > kSmallBuffer;
+    if (!isOurs) return new Uint8Array(bytes);
     // Not transferred to a new buffer: V8 counts both until it collects garbage, which it then does at once.
-    if (isOurs) buffers.add(buffer);
-    else stored.set(path, { ...layer, weights: { ...layer.weights, bytes: new Uint8Array(bytes) } });
+    buffers.add(buffer);
+    return bytes;
+  };
+  for (const [path, layer] of layers) {
+    stored.set(path, storeLayer(layer, network.batchNormEpsilon, held));
+    await breathe();
   }
   return {
     weights: assembleWeights<StoredWeights | Float32Array>(network, (path) => stored.get(path) ?? kNoLayer),
     buffers: [...buffers],
     async explain() {
-      for (const [path, layer] of layers) {
-        const { bytes, factors } = stored.get(path)?.weights ?? {};
-        // What is packed already reads as zeros, in which nothing is wrong.
-        if (bytes !== undefined) foldWeights({ ...layer, weight: { ...layer.weight, bytes } }, factors, false);
+      for (const layer of layers.values()) {
+        // Weights that are packed already read as zeros, in which nothing is wrong.
+        foldLayer(layer, network.batchNormEpsilon, false);
         await breathe();
       }
     },

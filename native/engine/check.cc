@@ -24,7 +24,8 @@ status check_channels(const std::string& what, int n) {
 status check_matrix(const std::string& what, const floats& weights, const floats& bias, int n, int k) {
   if (status s = check_channels(what + " output channels", n); !s.ok()) return s;
   if (weights.size != size_t(n) * size_t(k)) return wrong_size(what + ".weight", size_t(n) * size_t(k), weights.size);
-  if (bias.size != size_t(n)) return wrong_size(what + ".bias", size_t(n), bias.size);
+  const size_t biases = weights.stored != nullptr && weights.stored->norm ? 0 : size_t(n);
+  if (bias.size != biases) return wrong_size(what + ".bias", biases, bias.size);
   return status::success();
 }
 

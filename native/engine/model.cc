@@ -122,7 +122,7 @@ class packer {
     m.n = shape.n;
     m.layout = layout;
     m.weights = take(layout.size());
-    m.bias = vector(bias, shape.n, f.bias);
+    m.bias = vector(weights, bias, shape.n, f.bias);
     for (int panel = 0; panel < layout.count() && packs(); ++panel) {
       const int first = layout.first(panel), count = std::min(shape.n - first, layout.width(panel) * layout.lanes);
       const float* rows = rows_of(weights, shape, first, count);
@@ -161,7 +161,7 @@ class packer {
     p.stride = b.stride;
     p.fn = depthwise_kernel(table_, b.kernel, b.stride).fn;
     p.weights = take(size_t(round_up(shape.n, table_.lanes)) * shape.taps);
-    p.bias = vector(b.depthwise_bias, shape.n, f.bias);
+    p.bias = vector(b.depthwise_weights, b.depthwise_bias, shape.n, f.bias);
     if (!packs()) return p;
     const float* rows = rows_of(b.depthwise_weights, shape, 0, shape.n);
     if (rows == nullptr) return p;
@@ -181,10 +181,14 @@ class packer {
   const float* rows_of(const floats& weights, const weight_shape& shape, int first, int count) {
     if (weights.stored == nullptr) return weights.data + size_t(first) * shape.row();
     rows_.resize(std::max(rows_.size(), size_t(count) * shape.row()));
-    if (read_rows(*weights.stored, shape.n, shape.in, shape.taps, first, count, rows_.data())) return rows_.data();
-    outcome_ = status::error(status_code::invalid_argument, "Expected finite weights in layer " + std::to_string(packed_) +
-                                                                " (from 0, in the order of execution), also after batch norm");
+    const double* factors = weights.stored->norm ? factors_.data() : nullptr;
+    if (read_rows(*weights.stored, factors, shape.n, shape.in, shape.taps, first, count, rows_.data())) return rows_.data();
+    refuse("finite weights");
     return nullptr;
+  }
+  void refuse(const char* expected) {
+    outcome_ = status::error(status_code::invalid_argument, std::string("Expected ") + expected + " in layer " + std::to_string(packed_) +
+                                                                " (from 0, in the order of execution), also after batch norm");
   }
   const float* interleave(const float* rows, const weight_shape& shape, int count, int together) {
     interleaved_.resize(std::max(interleaved_.size(), size_t(count) * shape.row()));
@@ -203,9 +207,21 @@ class packer {
     used_ += (count + kLine - 1) / kLine * kLine;
     return at;
   }
-  size_t vector(const floats& src, int n, float factor) {
+  // A layer's bias: its own, or what its batch norm leaves of it, whose factors rows_of multiplies afterwards.
+  size_t vector(const floats& weights, const floats& bias, int n, float factor) {
     const size_t at = take(size_t(round_up(n, table_.lanes)));
-    if (memory_ != nullptr) pack_vector(src.data, n, table_.lanes, memory_ + at, factor);
+    if (!packs()) return at;
+    const float* values = bias.data;
+    if (weights.stored != nullptr && weights.stored->norm) {
+      factors_.resize(std::max(factors_.size(), size_t(n)));
+      bias_.resize(std::max(bias_.size(), size_t(n)));
+      if (!fold_norm(*weights.stored->norm, n, factors_.data(), bias_.data())) {
+        refuse("a bias that is finite and variances that are positive");
+        return at;
+      }
+      values = bias_.data();
+    }
+    pack_vector(values, n, table_.lanes, memory_ + at, factor);
     return at;
   }
 
@@ -216,7 +232,8 @@ class packer {
   float carried_ = 1.0f;
   int packed_ = 0;  // layers
   status outcome_;
-  std::vector<float> rows_, interleaved_;
+  std::vector<float> rows_, interleaved_, bias_;
+  std::vector<double> factors_;
 };
 
 // `used`: the floats of memory that it takes.

@@ -18,7 +18,8 @@ enum class padding : uint8_t {
 };
 
 // Borrowed floats; valid only while the model is being created (weights are packed, not referenced).
-// Weights, though no biases, may be `stored` in place of `data`; `size` is their number all the same.
+// Weights, though no biases, may be `stored` in place of `data`; `size` is their number all the same. Where
+// they have a batch norm, the bias is empty.
 struct floats {
   const float* data = nullptr;
   size_t size = 0;

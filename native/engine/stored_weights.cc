@@ -3,7 +3,9 @@
 // that JavaScript would see, so that the result is that of lib/fold.ts bit for bit.
 #include "engine/stored_weights.h"
 
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "base/finite.h"
 
@@ -71,13 +73,28 @@ float scaled(const uint8_t* from, double factor) {
   return static_cast<float>(static_cast<double>(Element::load(from)) * factor);
 }
 
+template <class Element>
+double widened(const uint8_t* bytes, int i) {
+  return static_cast<double>(Element::load(bytes + size_t(i) * Element::kBytes));
+}
+
+double number_at(const stored_vector& v, int i) {
+  switch (v.type) {
+    case element_type::f32: return widened<f32_element>(v.bytes, i);
+    case element_type::f16: return widened<f16_element>(v.bytes, i);
+    case element_type::bf16: return widened<bf16_element>(v.bytes, i);
+    case element_type::f64: return widened<f64_element>(v.bytes, i);
+  }
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
 // [n][in][taps]: what is wanted, row for row.
 template <class Element>
-uint32_t read_engine(const stored_weights& w, size_t length, int first, int count, float* dst) {
+uint32_t read_engine(const stored_weights& w, const double* factors, size_t length, int first, int count, float* dst) {
   uint32_t bad = 0;
   for (int row = first; row < first + count; ++row, dst += length) {
     const uint8_t* src = w.bytes + size_t(row) * length * Element::kBytes;
-    const double factor = w.factors != nullptr ? w.factors[row] : 1.0;
+    const double factor = factors != nullptr ? factors[row] : 1.0;
     for (size_t i = 0; i < length; ++i) {
       dst[i] = scaled<Element>(src + i * Element::kBytes, factor);
       bad |= not_finite(dst[i]);
@@ -89,7 +106,7 @@ uint32_t read_engine(const stored_weights& w, size_t length, int first, int coun
 // [taps][in][n]: runs of `count` outputs are read, and written to as many rows, whose lines the first-level
 // cache holds until they are full.
 template <class Element>
-uint32_t read_outputs_last(const stored_weights& w, int n, int in, int taps, int first, int count, float* dst) {
+uint32_t read_outputs_last(const stored_weights& w, const double* factors, int n, int in, int taps, int first, int count, float* dst) {
   uint32_t bad = 0;
   const size_t length = size_t(in) * taps;
   for (int i = 0; i < in; ++i)
@@ -97,7 +114,7 @@ uint32_t read_outputs_last(const stored_weights& w, int n, int in, int taps, int
       const uint8_t* src = w.bytes + ((size_t(t) * in + i) * n + first) * Element::kBytes;
       float* to = dst + size_t(i) * taps + t;
       for (int r = 0; r < count; ++r) {
-        const float value = scaled<Element>(src + r * Element::kBytes, w.factors != nullptr ? w.factors[first + r] : 1.0);
+        const float value = scaled<Element>(src + r * Element::kBytes, factors != nullptr ? factors[first + r] : 1.0);
         bad |= not_finite(value);
         to[r * length] = value;
       }
@@ -106,20 +123,34 @@ uint32_t read_outputs_last(const stored_weights& w, int n, int in, int taps, int
 }
 
 template <class Element>
-bool read_as(const stored_weights& w, int n, int in, int taps, int first, int count, float* dst) {
-  const uint32_t bad = w.outputs_last ? read_outputs_last<Element>(w, n, in, taps, first, count, dst)
-                                      : read_engine<Element>(w, size_t(in) * taps, first, count, dst);
+bool read_as(const stored_weights& w, const double* factors, int n, int in, int taps, int first, int count, float* dst) {
+  const uint32_t bad = w.outputs_last ? read_outputs_last<Element>(w, factors, n, in, taps, first, count, dst)
+                                      : read_engine<Element>(w, factors, size_t(in) * taps, first, count, dst);
   return bad == 0;
 }
 
 }  // namespace
 
-bool read_rows(const stored_weights& w, int n, int in, int taps, int first, int count, float* dst) {
+bool fold_norm(const stored_norm& norm, int n, double* factors, float* bias) {
+  bool sound = true, all_zero = true;
+  for (int o = 0; o < n; ++o) {
+    const double scale = number_at(norm.scale, o), variance = number_at(norm.variance, o), spread = variance + norm.epsilon;
+    factors[o] = scale / std::sqrt(spread);
+    const double folded = number_at(norm.shift, o) - number_at(norm.mean, o) * factors[o];
+    bias[o] = static_cast<float>(folded);
+    // An infinite scale over an infinite spread, or a mean of zero, could hide one another.
+    sound = sound && std::isfinite(scale) && std::isfinite(bias[o]) && variance >= 0 && spread > 0 && std::isfinite(variance);
+    all_zero = all_zero && variance == 0;
+  }
+  return sound && !all_zero;
+}
+
+bool read_rows(const stored_weights& w, const double* factors, int n, int in, int taps, int first, int count, float* dst) {
   switch (w.type) {
-    case element_type::f32: return read_as<f32_element>(w, n, in, taps, first, count, dst);
-    case element_type::f16: return read_as<f16_element>(w, n, in, taps, first, count, dst);
-    case element_type::bf16: return read_as<bf16_element>(w, n, in, taps, first, count, dst);
-    case element_type::f64: return read_as<f64_element>(w, n, in, taps, first, count, dst);
+    case element_type::f32: return read_as<f32_element>(w, factors, n, in, taps, first, count, dst);
+    case element_type::f16: return read_as<f16_element>(w, factors, n, in, taps, first, count, dst);
+    case element_type::bf16: return read_as<bf16_element>(w, factors, n, in, taps, first, count, dst);
+    case element_type::f64: return read_as<f64_element>(w, factors, n, in, taps, first, count, dst);
   }
   return false;
 }

@@ -49,10 +49,9 @@ class weight_reader {
     w.type = element_named(string_in(source, "type"), source.Env());
     w.outputs_last = bool_in(source, "outputsLast");
     w.spent = spent_;
-    const Napi::Value factors = source.Get("factors"), bytes = source.Get("bytes");
-    if (!factors.IsUndefined()) w.factors = doubles(factors, outputs, name);
-    const byte_view view = bytes_of(bytes, "bytes");
-    found_.push_back({bytes, view.data, view.size});
+    const Napi::Value norm = source.Get("norm");
+    if (!norm.IsUndefined()) w.norm = norm_of(object_of(norm, "norm"), outputs);
+    const byte_view view = bytes_in(source);
     w.bytes = view.data;
     const size_t each = element_bytes(w.type);
     if (view.size % each != 0) throw_invalid(source.Env(), std::string("Expected whole elements in the bytes of ") + name);
@@ -81,13 +80,23 @@ class weight_reader {
     const void* data;
     size_t length;
   };
-  const double* doubles(const Napi::Value& value, int count, const char* name) {
-    array_view view;
-    if (!view_array(value.Env(), value, &view) || view.type != napi_float64_array || view.length != static_cast<size_t>(count)) {
-      throw_invalid(value.Env(), "Expected a Float64Array of " + std::to_string(count) + " factors for " + name);
-    }
-    found_.push_back({value, view.data, view.length});
-    return static_cast<const double*>(view.data);
+  byte_view bytes_in(const Napi::Object& object) {
+    const Napi::Value bytes = object.Get("bytes");
+    const byte_view view = bytes_of(bytes, "bytes");
+    found_.push_back({bytes, view.data, view.size});
+    return view;
+  }
+  stored_norm norm_of(const Napi::Object& object, int outputs) {
+    const auto vector = [&](const char* name) {
+      const Napi::Object part = object_of(object.Get(name), name);
+      const element_type type = element_named(string_in(part, "type"), part.Env());
+      const byte_view view = bytes_in(part);
+      if (view.size != static_cast<size_t>(outputs) * element_bytes(type)) {
+        throw_invalid(part.Env(), "Expected " + std::to_string(outputs) + " numbers for a batch norm's " + name);
+      }
+      return stored_vector{view.data, type};
+    };
+    return {vector("scale"), vector("shift"), vector("mean"), vector("variance"), number_of(object.Get("epsilon"), "epsilon")};
   }
 
   std::deque<stored_weights>* stored_;

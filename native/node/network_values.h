@@ -18,7 +18,7 @@ struct network_input {
 };
 
 // { padding, stem, blocks, head } and the weights under the same keys: Float32Arrays, or for weights but
-// not for biases { bytes, type, outputsLast, factors } as stored_weights describes them. The memory is good
+// not for biases { bytes, type, outputsLast, norm } as stored_weights describes them. The memory is good
 // until the next call into JavaScript, any of which may take it away; or, where nobody else holds the
 // arrays, as long as they live. `spent`: it may be given back once read.
 network_input network_of(const Napi::Object& description, const Napi::Object& weights, bool spent);

@@ -31,8 +31,6 @@ bool view_array(napi_env env, napi_value value, array_view* out) noexcept {
   return true;
 }
 
-namespace {
-
 double number_of(Napi::Value value, const char* name) {
   double number = 0;
   if (napi_get_value_double(value.Env(), value, &number) != napi_ok) {
@@ -40,8 +38,6 @@ double number_of(Napi::Value value, const char* name) {
   }
   return number;
 }
-
-}  // namespace
 
 bool view_floats(napi_env env, napi_value value, float_view* out) noexcept {
   array_view array;

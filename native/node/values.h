@@ -53,6 +53,7 @@ bool view_floats(napi_env env, napi_value value, float_view* out) noexcept;
 float_view floats_of(Napi::Value value, const char* name);
 byte_view bytes_of(Napi::Value value, const char* name);
 
+double number_of(Napi::Value value, const char* name);
 int int_of(Napi::Value value, const char* name, int minimum, int maximum);
 int int_in(const Napi::Object& object, const char* name, int minimum, int maximum);
 bool bool_of(Napi::Value value, const char* name);

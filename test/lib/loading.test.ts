@@ -70,6 +70,43 @@ describe('folding in the addon', () => {
     }
   });
 
+  it('names the tensor of a batch norm that is not sound, in every layer', async () => {
+    const network = smallNetwork();
+    const names = [...madeCheckpoint(network, schemeOf(torchvision)).tensors.keys()];
+    const variances = names.filter((name) => name.endsWith('running_var'));
+    assert.ok(variances.length > 10);
+    for (const variance of variances) {
+      const norm = variance.slice(0, -'running_var'.length);
+      for (const [part, value, says] of [['weight', NaN, 'NaN'], ['bias', Infinity, 'Infinity'], ['running_mean', NaN, 'NaN'], ['running_var', -1, 'the variance -1']] as const) {
+        const { weights, explain } = await takeWeights(collectWeights(broken(network, norm + part, value), network));
+        await assert.rejects(logitsOf(network, weights, true), { code: 'ERR_INVALID_ARGUMENT', message: /variances that are positive in layer \d+/ });
+        await assert.rejects(explain(), { code: 'ERR_WEIGHTS_MISMATCH', message: new RegExp(`"${norm}${part}" holds ${says} at element 2`) });
+      }
+    }
+  });
+
+  it('takes nothing for a batch norm that is none', async () => {
+    const network = smallNetwork();
+    const { weights } = await takeWeights(collectWeights(madeCheckpoint(network, schemeOf(torchvision)), network));
+    const stem = weights.stem.weights;
+    assert.ok(!(stem instanceof Float32Array) && stem.norm !== undefined);
+    const { scale } = stem.norm;
+    for (const [norm, message] of [
+      [{ ...stem.norm, scale: { ...scale, bytes: scale.bytes.subarray(1) } }, /Expected \d+ numbers for a batch norm's scale/],
+      [{ ...stem.norm, mean: { ...scale, type: 'i8' } }, /Expected f32, f16, bf16 or f64/],
+      [{ ...stem.norm, shift: null }, /Expected an object for shift/],
+      [{ ...stem.norm, variance: { type: 'f32', bytes: [1] } }, /Expected a Uint8Array/],
+      [{ ...stem.norm, epsilon: '1' }, /Expected a number for epsilon/],
+      [7, /Expected an object for norm/],
+    ] as const) {
+      const wrong = { ...weights, stem: { weights: { ...stem, norm }, bias: weights.stem.bias } } as unknown as NativeWeights;
+      await assert.rejects(logitsOf(network, wrong, true), { code: 'ERR_INVALID_ARGUMENT', message });
+    }
+    // A bias beside a batch norm would be one too many, and none without it one too few.
+    await assert.rejects(logitsOf(network, { ...weights, stem: { ...weights.stem, bias: new Float32Array(8) } }, true), { code: 'ERR_INVALID_ARGUMENT', message: /Expected 0 values for stem.bias/ });
+    await assert.rejects(logitsOf(network, { ...weights, head: { ...weights.head, classifierBias: new Float32Array(0) } }, true), { code: 'ERR_INVALID_ARGUMENT', message: /values for head.classifier.bias/ });
+  });
+
   function broken(network: Network, name: string, value: number) {
     const checkpoint = madeCheckpoint(network, schemeOf(torchvision));
     const { bytes } = checkpoint.tensors.get(name) ?? assert.fail();

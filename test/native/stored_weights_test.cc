@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weights as a checkpoint has them: rows against a naive reading in double precision, bit for bit; every
-// 16-bit number; what is not finite; memory given back; and networks that run the same whichever way
+// Weights as a checkpoint has them: rows and batch norms against a naive reading in double precision, bit for
+// bit; every 16-bit number; what is not finite, or no variance; memory given back; and networks that run the same whichever way
 // their weights were handed over.
 #include "engine/stored_weights.h"
 
@@ -86,10 +86,10 @@ long long test_rows(tester& t, random_source& random) {
                   values[i] = x.value;
                 }
                 for (double& f : factors) f = double(random.between(-1, 1)) / 3;
-                const stored_weights w{bytes.at, type, last, scaled ? factors.data() : nullptr, false};
+                const stored_weights w{bytes.at, type, last, {}, false};
                 const int first = n / 3, rows = n - first;
                 buffer dst(size_t(rows) * in * taps, edge::end);
-                c.check(read_rows(w, n, in, taps, first, rows, dst.data()), "finite weights were refused");
+                c.check(read_rows(w, scaled ? factors.data() : nullptr, n, in, taps, first, rows, dst.data()), "finite weights were refused");
                 bool same = true;
                 for (int o = first; o < n; ++o)
                   for (int i = 0; i < in; ++i)
@@ -112,7 +112,7 @@ long long test_every_half(tester& t) {
       const uint16_t word = uint16_t(bits);
       const double value = type == element_type::f16 ? half_value(bits) : bfloat_value(bits);
       float found = 0;
-      const bool finite = read_rows({reinterpret_cast<const uint8_t*>(&word), type, false, nullptr, false}, 1, 1, 1, 0, 1, &found);
+      const bool finite = read_rows({reinterpret_cast<const uint8_t*>(&word), type, false, {}, false}, nullptr, 1, 1, 1, 0, 1, &found);
       wrong += finite != std::isfinite(value) || (finite && !same_bits(found, float(value)));
     }
     c.check(wrong == 0, (std::to_string(wrong) + " numbers differ").c_str());
@@ -133,10 +133,83 @@ long long test_not_finite(tester& t) {
         values[size_t(at)] = bad;
         const auto* bytes = reinterpret_cast<const uint8_t*>(values.data());
         float dst[24];
-        c.check(!read_rows({bytes, element_type::f64, last, nullptr, false}, 4, 6, 1, 0, 4, dst), "it was accepted");
+        c.check(!read_rows({bytes, element_type::f64, last, {}, false}, nullptr, 4, 6, 1, 0, 4, dst), "it was accepted");
         // 1e300 times 0 is a number, which is all that counts.
-        c.check(read_rows({bytes, element_type::f64, last, zeros.data(), false}, 4, 6, 1, 0, 4, dst) == std::isfinite(bad), "wrong when scaled by 0");
+        c.check(read_rows({bytes, element_type::f64, last, {}, false}, zeros.data(), 4, 6, 1, 0, 4, dst) == std::isfinite(bad), "wrong when scaled by 0");
       }
+  return count;
+}
+
+// Four vectors of one type each, all ending at guard pages; `set` changes a number before they are read.
+struct norm_case {
+  norm_case(random_source& random, int n, const element_type (&types)[4], double epsilon) : factors(size_t(n)), bias(size_t(n), edge::end) {
+    stored_vector* const vectors[] = {&norm.scale, &norm.shift, &norm.mean, &norm.variance};
+    norm.epsilon = epsilon;
+    for (int v = 0; v < 4; ++v) {
+      const size_t each = element_bytes(types[v]);
+      bytes.push_back(std::make_unique<guarded_bytes>(size_t(n) * each, 1));
+      for (int o = 0; o < n; ++o) {
+        number x = random_number(random, types[v]);
+        while (v == 3 && !(x.value > 0)) x = random_number(random, types[v]);
+        std::memcpy(bytes.back()->at + size_t(o) * each, x.bytes, each);
+        values[v].push_back(x.value);
+      }
+      *vectors[v] = {bytes.back()->at, types[v]};
+    }
+  }
+  void set(int vector, int o, double value) {  // of f64
+    std::memcpy(bytes[size_t(vector)]->at + size_t(o) * 8, &value, sizeof value);
+    values[vector][size_t(o)] = value;
+  }
+  bool fold() { return fold_norm(norm, int(factors.size()), factors.data(), bias.data()); }
+
+  stored_norm norm;
+  std::vector<std::unique_ptr<guarded_bytes>> bytes;
+  std::vector<double> values[4];
+  std::vector<double> factors;
+  buffer bias;
+};
+
+long long test_norms(tester& t, random_source& random) {
+  long long count = 0;
+  for (element_type first : kTypes)
+    for (element_type second : kTypes)
+      for (int n : {1, 7, 40}) {
+        test_case c(t, "fold_norm", {{"scale", int(first)}, {"variance", int(second)}, {"n", n}});
+        ++count;
+        norm_case one(random, n, {first, second, first, second}, 1e-3);
+        c.check(one.fold(), "a sound norm was refused");
+        bool same = true;
+        for (size_t o = 0; o < size_t(n); ++o) {
+          const double factor = one.values[0][o] / std::sqrt(one.values[3][o] + 1e-3);
+          same = same && one.factors[o] == factor && same_bits(one.bias[o], float(one.values[1][o] - one.values[2][o] * factor));
+        }
+        c.check(same, "other bits than in double precision");
+      }
+  return count;
+}
+
+long long test_unsound_norms(tester& t, random_source& random) {
+  const double nan = std::nan(""), infinity = std::numeric_limits<double>::infinity();
+  struct {
+    int vector;
+    double value, epsilon;
+    bool sound;
+  } const cases[] = {{0, nan, 1e-3, false},      {0, infinity, 1e-3, false}, {1, nan, 1e-3, false},  {1, -infinity, 1e-3, false},
+                     {1, 1e300, 1e-3, false},    {2, nan, 1e-3, false},      {2, 1e300, 1e-3, false}, {3, nan, 1e-3, false},
+                     {3, infinity, 1e-3, false}, {3, -1e-9, 1e-3, false},    {3, 0, 0, false},       {3, 0, 1e-3, true}};
+  long long count = 0;
+  for (const auto& [vector, value, epsilon, sound] : cases)
+    for (int at : {0, 8}) {
+      test_case c(t, "unsound norm", {{"vector", vector}, {"case", count}, {"at", at}});
+      ++count;
+      constexpr element_type f64 = element_type::f64;
+      norm_case one(random, 9, {f64, f64, f64, f64}, epsilon);
+      one.set(vector, at, value);
+      c.check(one.fold() == sound, sound ? "it was refused" : "it was accepted");
+      for (int o = 0; o < 9; ++o) one.set(3, o, 0);
+      c.check(!one.fold(), "nothing but variances of zero was accepted");
+    }
   return count;
 }
 
@@ -149,7 +222,7 @@ long long test_release(tester& t) {
     memory.assign(std::vector<float>(size, 1.0f));
     // From the middle of the second page to that of the fifth.
     const size_t first = floats_of_page + floats_of_page / 2, count = 3 * floats_of_page;
-    release({reinterpret_cast<const uint8_t*>(memory.data() + first), element_type::f32, false, nullptr, spent}, count);
+    release({reinterpret_cast<const uint8_t*>(memory.data() + first), element_type::f32, false, {}, spent}, count);
     size_t zeros = 0;
     bool neighbours = true;
     for (size_t i = 0; i < size; ++i) {
@@ -166,47 +239,62 @@ long long test_release(tester& t) {
 
 // ---- networks ---------------------------------------------------------------------------------------
 
-using visitor = std::function<void(floats&, int n, int in, int taps)>;
+using visitor = std::function<void(floats& weights, floats& bias, int n, int in, int taps)>;
 void visit(mbconv_block& b, const visitor& see) {
-  if (b.has_expand) see(b.expand_weights, b.expanded, b.in, 1);
-  see(b.depthwise_weights, b.expanded, 1, b.kernel * b.kernel);
+  if (b.has_expand) see(b.expand_weights, b.expand_bias, b.expanded, b.in, 1);
+  see(b.depthwise_weights, b.depthwise_bias, b.expanded, 1, b.kernel * b.kernel);
   if (b.squeeze != 0) {
-    see(b.reduce_weights, b.squeeze, b.expanded, 1);
-    see(b.excite_weights, b.expanded, b.squeeze, 1);
+    see(b.reduce_weights, b.reduce_bias, b.squeeze, b.expanded, 1);
+    see(b.excite_weights, b.excite_bias, b.expanded, b.squeeze, 1);
   }
-  see(b.project_weights, b.out, b.expanded, 1);
+  see(b.project_weights, b.project_bias, b.out, b.expanded, 1);
 }
 void visit(fused_block& b, const visitor& see) {
-  see(b.conv_weights, b.expanded, b.in, b.kernel * b.kernel);
-  if (b.has_project) see(b.project_weights, b.out, b.expanded, 1);
+  see(b.conv_weights, b.conv_bias, b.expanded, b.in, b.kernel * b.kernel);
+  if (b.has_project) see(b.project_weights, b.project_bias, b.out, b.expanded, 1);
 }
 void visit(network& net, const visitor& see) {
-  see(net.stem.weights, net.stem.out, 3, 9);
+  see(net.stem.weights, net.stem.bias, net.stem.out, 3, 9);
   for (block& b : net.blocks) std::visit([&](auto& one) { visit(one, see); }, b);
-  see(net.head.conv_weights, net.head.features, net.head.in, 1);
-  if (net.head.hidden != 0) see(net.head.hidden_weights, net.head.hidden, net.head.features, 1);
-  see(net.head.classifier_weights, net.head.classes, net.head.embedding(), 1);
+  see(net.head.conv_weights, net.head.conv_bias, net.head.features, net.head.in, 1);
+  if (net.head.hidden != 0) see(net.head.hidden_weights, net.head.hidden_bias, net.head.hidden, net.head.features, 1);
+  see(net.head.classifier_weights, net.head.classifier_bias, net.head.classes, net.head.embedding(), 1);
 }
 
-// The same network with stored weights: factors are powers of two, so that the product is exact.
+// The same network with stored weights, every second layer with a batch norm. Its factors are powers of
+// two, so that products are exact; its mean is zero, so that the bias is the shift.
 struct stored_network {
   stored_network(const network& from, random_source& random, bool last) : net(from) {
-    visit(net, [&](floats& w, int n, int in, int taps) {
-      std::vector<double>& f = factors.emplace_back(size_t(n));
+    visit(net, [&](floats& w, floats& bias, int n, int in, int taps) {
+      const bool has_norm = tensors.size() % 2 == 0;
+      std::vector<double>& f = scales.emplace_back(size_t(n), 1.0);
       std::vector<float>& values = tensors.emplace_back(w.size);
-      for (double& x : f) x = std::ldexp(1.0, random.below(9) - 4);
+      if (has_norm)
+        for (double& x : f) x = std::ldexp(1.0, random.below(9) - 4);
       for (int o = 0; o < n; ++o)
         for (int i = 0; i < in; ++i)
           for (int tap = 0; tap < taps; ++tap) {
             const size_t to = last ? (size_t(tap) * in + i) * n + o : (size_t(o) * in + i) * taps + tap;
             values[to] = w.data[(size_t(o) * in + i) * taps + tap] / float(f[size_t(o)]);
           }
-      stored.push_back({reinterpret_cast<const uint8_t*>(values.data()), element_type::f32, last, f.data(), true});
+      std::optional<stored_norm> norm;
+      if (has_norm) {
+        const std::vector<float>&zeros = vectors.emplace_back(size_t(n), 0.0f), &ones = vectors.emplace_back(size_t(n), 1.0f);
+        norm = {{bytes_of(f), element_type::f64}, {bytes_of(bias.data), element_type::f32}, {bytes_of(zeros), element_type::f32},
+                {bytes_of(ones), element_type::f32}, 0.0};
+        bias = {};
+      }
+      stored.push_back({bytes_of(values), element_type::f32, last, norm, true});
       w = {nullptr, w.size, &stored.back()};
     });
   }
+  static const uint8_t* bytes_of(const void* at) { return static_cast<const uint8_t*>(at); }
+  template <class T>
+  static const uint8_t* bytes_of(const std::vector<T>& v) { return bytes_of(v.data()); }
+
   network net;
-  std::deque<std::vector<double>> factors;
+  std::deque<std::vector<double>> scales;
+  std::deque<std::vector<float>> vectors;
   std::deque<std::vector<float>> tensors;
   std::deque<stored_weights> stored;
 };
@@ -254,7 +342,13 @@ long long test_refused(tester& t, const kernel_table& table) {
     std::shared_ptr<const model> m;
     const status s = model::create(broken.net, table, &m);
     c.check(s.code == status_code::invalid_argument && m == nullptr, "expected an error");
-    c.check(s.message.find("layer " + std::to_string(i) + " ") != std::string::npos, s.message.c_str());
+    c.check(s.message.find("finite weights in layer " + std::to_string(i) + " ") != std::string::npos, s.message.c_str());
+    if (!broken.stored[i].norm) continue;
+    broken.tensors[i].back() = 1;
+    broken.scales[i].back() = std::nan("");
+    const status norm = model::create(broken.net, table, &m);
+    c.check(norm.code == status_code::invalid_argument && m == nullptr, "expected an error of the batch norm");
+    c.check(norm.message.find("positive in layer " + std::to_string(i) + " ") != std::string::npos, norm.message.c_str());
   }
   test_case c(t, "stopped", {});
   std::shared_ptr<const model> m;
@@ -274,6 +368,8 @@ int main() {
   t.expect_count("rows", test_rows(t, random));
   t.expect_count("every half", test_every_half(t));
   t.expect_count("not finite", test_not_finite(t));
+  t.expect_count("norms", test_norms(t, random));
+  t.expect_count("unsound norms", test_unsound_norms(t, random));
   t.expect_count("release", test_release(t));
   for (const effnet::kernel_table* table : t.tables()) {
     t.expect_count("networks", test_networks(t, *table));
