@@ -121,26 +121,29 @@ EFFNET_INLINE ptrdiff_t pixel_offset(const pixel_rows& rows, int pixel) {
   return ptrdiff_t(pixel) * f32v::kLanes + (rows.gap == 0 ? 0 : pixel / rows.width * rows.gap);
 }
 
-// Offsets of MR consecutive pixels, the first being number `pixel`.
-template <int MR>
-EFFNET_INLINE void pixel_offsets(const pixel_rows& rows, int pixel, ptrdiff_t (&offset)[MR]) {
-  constexpr int L = f32v::kLanes;
-  int column = pixel % rows.width;
-  ptrdiff_t at = pixel_offset(rows, pixel);
-  for (int i = 0; i < MR; ++i) {
-    offset[i] = at;
-    at += L;
-    if (++column == rows.width) {
-      column = 0;
-      at += rows.gap;
+// Steps over the target's pixels, the first being number `pixel`.
+struct pixel_walk {
+  int left;  // in this row
+  ptrdiff_t at;
+  pixel_walk(const pixel_rows& rows, int pixel) : left(rows.width - pixel % rows.width), at(pixel_offset(rows, pixel)) {}
+  // Offsets of the next MR pixels.
+  template <int MR>
+  EFFNET_INLINE void take(const pixel_rows& rows, ptrdiff_t (&offset)[MR]) {
+    for (int i = 0; i < MR; ++i) {
+      offset[i] = at;
+      at += f32v::kLanes;
+      if (--left == 0) {
+        left = rows.width;
+        at += rows.gap;
+      }
     }
   }
-}
+};
 
-// The sums of MR pixels, bias included, to the target's pixels from `pixel` on.
+// The sums of MR pixels, bias included, to the target's pixels.
 template <int MR, int NV, bool Half, int Steps>
-void gemm_tile(const gemm_args& g, const float* src, const float* weights, look_ahead ahead, const float* bias,
-               const gemm_target& target, int pixel) {
+EFFNET_INLINE void gemm_tile(const gemm_args& g, const float* src, const float* weights, look_ahead ahead, const float* bias,
+                             const gemm_target& target, pixel_walk& pixels) {
   constexpr int L = f32v::kLanes;
   accumulators<MR, NV, Half> acc;
   unroll<NV>([&](auto j) EFFNET_LAMBDA {
@@ -150,7 +153,7 @@ void gemm_tile(const gemm_args& g, const float* src, const float* weights, look_
   if constexpr (Half) unroll<MR>([&](auto i) EFFNET_LAMBDA { acc.h[i] = f32v::zero(); });
   multiply<MR, NV, Steps>(g, src, weights, ahead, acc);
   ptrdiff_t to[MR];
-  pixel_offsets<MR>(target.rows, pixel, to);
+  pixels.take(target.rows, to);
   float* dst = target.at;
   unroll<NV>([&](auto j) EFFNET_LAMBDA {
     unroll<MR>([&](auto i) EFFNET_LAMBDA { acc.v[i][j].store(dst + to[i]); });
@@ -162,13 +165,25 @@ void gemm_tile(const gemm_args& g, const float* src, const float* weights, look_
   }
 }
 
+// `tiles` one after the other, from the target's pixel `pixel` on; each looks as much further as it does itself.
+template <int MR, int NV, bool Half, int Steps>
+void gemm_tiles(const gemm_args& g, const float* src, const float* weights, look_ahead ahead, ptrdiff_t ahead_each, const float* bias,
+                const gemm_target& target, int pixel, int tiles) {
+  pixel_walk pixels(target.rows, pixel);
+  for (; tiles > 0; --tiles) {
+    gemm_tile<MR, NV, Half, Steps>(g, src, weights, ahead, bias, target, pixels);
+    src += MR * f32v::kLanes;
+    ahead.at += ahead_each;
+  }
+}
+
 // Steps: of k, written out in the inner loop.
 template <int Steps>
 struct gemm_kind {
-  using fn = void (*)(const gemm_args&, const float* src, const float* weights, look_ahead ahead, const float* bias,
-                      const gemm_target&, int pixel);
+  using fn = void (*)(const gemm_args&, const float* src, const float* weights, look_ahead ahead, ptrdiff_t ahead_each,
+                      const float* bias, const gemm_target&, int pixel, int tiles);
   template <int MR, int NV, bool Half>
-  static constexpr fn tile = gemm_tile<MR, NV, Half, Steps>;
+  static constexpr fn tile = gemm_tiles<MR, NV, Half, Steps>;
 };
 
 // How many pixels from `pixel` on, of `most`, lie together.
@@ -230,12 +245,14 @@ EFFNET_INLINE void gemm_panel(const gemm_args& g, const gemm_panel_at& p) {
   const int k = (g.segments - 1) * g.segment_length + g.last_segment_length;
   const ptrdiff_t share = p.ahead_floats / count, stride = (share + k - 1) / k;
   int pixel = g.pixel_begin, finished = pixel;
-  for (int t = 0; t < count; ++t) {
-    const int rows = low + (t < taller);
-    tiles.at[p.half][p.width - 1][rows - 1](g, g.src + ptrdiff_t(pixel) * L, p.weights, look_ahead{p.ahead + t * share, stride},
-                                            g.bias + p.vector * L, target, pool ? pixel - finished : pixel);
-    pixel += rows;
-    if (t + 1 < count && pixel - finished < kWaitingPixels) continue;
+  for (int t = 0, run; t < count; t += run) {
+    const int rows = low + (t < taller), alike = t < taller ? taller - t : count - t;
+    const int wanted = (kWaitingPixels - (pixel - finished) + rows - 1) / rows;
+    run = wanted < alike ? wanted : alike;
+    tiles.at[p.half][p.width - 1][rows - 1](g, g.src + ptrdiff_t(pixel) * L, p.weights, look_ahead{p.ahead + t * share, stride}, share,
+                                            g.bias + p.vector * L, target, pool ? pixel - finished : pixel, run);
+    pixel += run * rows;
+    if (t + run < count && pixel - finished < kWaitingPixels) continue;
     if (pool)
       finish_pool(g, p.vector, vectors, target, pixel - finished);
     else
