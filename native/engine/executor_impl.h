@@ -54,7 +54,8 @@ struct executor::impl {
   // layers.cc
   gemm_args matrix_args(const packed_matrix& m, activation act) const;
   void store_to(gemm_args& g, const map& dst, float* dst_at) const;
-  void pointwise(gemm_args g, const packed_matrix& m, const map& dst, float* dst_at, size_t next, const float* gate = nullptr);
+  int pixel_pieces(const panels& layout, int k, int pixels) const;
+  void pointwise(gemm_args g, const packed_matrix& m, const map& dst, float* dst_at, size_t next, const float* gate = nullptr, bool far = false);
   void project(const packed_matrix& m, const float* gate, const map& src, const float* residual_scale, const block_plan& p, size_t next);
   void look_ahead(gemm_args& g, const packed_matrix& m, size_t next, int panel_begin, int panel_end) const;
   size_t first_after(int block) const;

@@ -81,9 +81,11 @@ gemm_args one_panel(gemm_args g, const panels& layout, int panel) {
 // While these panels are computed, memory is asked for that lies kLead further on: as much of what there is up to
 // `next`, the next pointwise layer's weights, as the panels are of the layer. So all weights between two
 // pointwise layers come too, those of a depthwise and of an excite that would wait for each of their lines.
+// Threads take the panels in turns, so that each asks for those that it will come to.
 void executor::impl::look_ahead(gemm_args& g, const packed_matrix& m, size_t next, int panel_begin, int panel_end) const {
   const ptrdiff_t floats = ptrdiff_t(next - m.weights) / m.layout.count();
-  g.ahead = net().at(m.weights) + ptrdiff_t(l2 / kLead / sizeof(float)) + panel_begin * floats;
+  const ptrdiff_t lead = ptrdiff_t(l2 / kLead / sizeof(float)), takers = pool->threads();
+  g.ahead = net().at(m.weights) + panel_begin * floats + (takers == 1 ? lead : takers * ((lead + floats - 1) / floats) * floats);
   g.ahead_floats = (panel_end - panel_begin) * floats;
 }
 
@@ -94,16 +96,30 @@ size_t executor::impl::first_after(int block) const {
   return std::visit([](const auto& b) { return b.first; }, net().blocks[next]);
 }
 
-// Pixels are cut so that a chunk of the source stays in the second-level cache while all panels pass
-// over it; where that leaves too few items for the threads, panels are cut too. With a gate, the weights are
-// multiplied by it panel by panel, just before the product.
-void executor::impl::pointwise(gemm_args g, const packed_matrix& m, const map& dst, float* dst_at, size_t next, const float* gate) {
+// Pieces of a pointwise layer's pixels: a chunk of the source stays in the second-level cache while all panels pass
+// over it. Threads with few panels to share get as many pieces each as the others, unless the pieces become so small
+// that their panels' weights, read and gated again for each, would take the gain.
+int executor::impl::pixel_pieces(const panels& layout, int k, int pixels) const {
+  constexpr int kWorthGating = 4, kManyPanels = 8;  // tiles of a piece; panels for each thread
+  const int rows = table().gemm_rows, takers = pool->threads();
+  const int chunk = std::max(1, int(source_budget / size_t(k)) / rows) * rows;
+  const int chunks = div_up(pixels, chunk);
+  if (takers == 1 || layout.count() >= kManyPanels * takers) return chunks;
+  const int enough = div_up(2 * takers, layout.count());
+  const int even = round_up(std::max(chunks, enough), takers);
+  if (pixels >= even * kWorthGating * rows) return even;
+  return std::max(chunks, std::min(enough, pixels / rows));
+}
+
+// With a gate, the weights are multiplied by it panel by panel, just before the product. `far`: the source lies beyond
+// the second-level cache.
+void executor::impl::pointwise(gemm_args g, const packed_matrix& m, const map& dst, float* dst_at, size_t next, const float* gate,
+                               bool far) {
   store_to(g, dst, dst_at);
   const panels& layout = m.layout;
-  const int rows = table().gemm_rows;
-  const int chunk = std::max(1, int(source_budget / size_t(m.k)) / rows) * rows;
-  const cuts pixels(dst.pixels(), chunk, 1);
-  const cuts panel(layout.count(), layout.count(), div_up(wanted(), pixels.pieces));
+  g.source_far = far;
+  const cuts pixels(dst.pixels(), dst.pixels(), pixel_pieces(layout, m.k, dst.pixels()));
+  const cuts panel(layout.count(), layout.count(), pixels.pieces >= wanted() ? 1 : layout.count());
   pool->parallel_for(pixels.pieces * panel.pieces, [&, g](int item, int thread) {
     const int chunk_index = item / panel.pieces, group = item % panel.pieces;
     const int begin = panel.cut(group), end = panel.cut(group + 1);
@@ -123,7 +139,13 @@ void executor::impl::pointwise(gemm_args g, const packed_matrix& m, const map& d
     float* gated = at(current.gated_at) + size_t(thread) * current.gated_floats;
     for (int i = begin; i < end; ++i) {
       gemm_args one = one_panel(part, layout, i);
-      if (one.ahead != nullptr) look_ahead(one, m, next, i, i + 1);
+      one.source_far = part.source_far && i == begin;
+      if (one.ahead != nullptr) {
+        look_ahead(one, m, next, i, i + 1);
+      } else {  // the next panel to be gated
+        one.ahead = g.weights + ptrdiff_t(i + 1 < end ? i + 1 : begin) * layout.stride();
+        one.ahead_floats = layout.stride();
+      }
       table().gate_weights.fn({one.weights, gated, gate, m.k, one.vectors, one.half});
       one.weights = gated;
       table().gemm.fn(one);
@@ -142,7 +164,7 @@ void executor::impl::project(const packed_matrix& m, const float* gate, const ma
     g.residual_plane = p.in.plane();
     g.residual_rows = p.in.pixel_layout();
   }
-  pointwise(g, m, p.out, at(p.out_at), next, gate);
+  pointwise(g, m, p.out, at(p.out_at), next, gate, src.floats() * sizeof(float) > l2);
 }
 
 conv_args executor::impl::conv_layer(const packed_conv& conv, activation act) const {

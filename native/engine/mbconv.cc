@@ -70,12 +70,13 @@ void executor::impl::expand_and_filter(int index, const packed_mbconv& b, const 
   const panels& layout = b.expand.layout;
   const int stride = b.depthwise.stride, kernel = b.depthwise.kernel;
   const int band_height = (p.band_rows - 1) * stride + kernel;
-  const cuts rows(p.filtered.height, p.filtered.height, div_up(wanted(), layout.count()));
+  const cuts rows(p.filtered.height, p.filtered.height, machine{pool->threads(), l2}.pieces(layout.count()));
   const depthwise_args all = depthwise(b, p);
   pool->parallel_for(layout.count() * rows.pieces, [&](int item, int thread) {
     const int panel = item / rows.pieces, piece = item % rows.pieces, block = panel * layout.panel_vectors;
     gemm_args g = one_panel(matrix_args(b.expand, b.act), layout, panel);
     source_map(g, p.in, nullptr);
+    g.source_far = p.in.floats() * sizeof(float) > l2;
     if (piece == 0) look_ahead(g, b.expand, b.project.weights, panel, panel + 1);
     g.dst_rows = p.hidden.pixel_layout();
     g.dst_plane = band_height * p.hidden.row();
@@ -127,6 +128,7 @@ depthwise_args executor::impl::depthwise(const packed_mbconv& b, const block_pla
   d.out_height = p.filtered.height;
   d.out_width = p.filtered.width;
   d.kernel = b.depthwise.kernel;
+  d.source_far = !b.has_expand && p.hidden.floats() * sizeof(float) > l2;
   d.act = b.act;
   return d;
 }

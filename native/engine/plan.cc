@@ -47,7 +47,7 @@ map input_of(const model::impl& m, size_t i, const map& plain) {
 
 int band_rows_of(const packed_mbconv& b, const map& hidden, int out_rows, const machine& on) {
   const int halo = b.depthwise.kernel - b.depthwise.stride;
-  const int pieces = div_up(on.items(), b.expand.layout.count());
+  const int pieces = on.pieces(b.expand.layout.count());
   const bool cached = hidden.floats() * sizeof(float) <= on.l2;
   if (cached && pieces > 1 && out_rows * b.depthwise.stride < 4 * halo * pieces) return 0;
   const size_t row = size_t(hidden.row()) * size_t(b.expand.layout.panel_vectors) * sizeof(float);

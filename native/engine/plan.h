@@ -49,6 +49,13 @@ struct machine {
 
   // Items that a loop should have.
   int items() const { return threads > 1 ? threads * kItemsPerThread : 1; }
+  // Pieces into which each of `panels` is cut where a cut costs work: few, but the threads' shares are alike.
+  int pieces(int panels) const {
+    if (panels >= items()) return 1;
+    int pieces = div_up(2 * threads, panels);
+    while (panels * pieces % threads != 0) ++pieces;
+    return pieces;
+  }
 };
 
 std::vector<feature_map> feature_maps(const model::impl& m, int height, int width);

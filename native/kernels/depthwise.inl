@@ -140,6 +140,8 @@ void depthwise(const depthwise_args& d) {
       float* dst = d.dst + block * d.dst_plane + y * d.dst_row;
       for (int i = 0; i < count; ++i) {
         const int width = low + (i < wider);
+        if (d.source_far)
+          for (int column = 0; column < width * S; ++column) prefetch(src + K * d.src_row + column * L);
         segments.at[width - 1](d, src, weights, bias, dst);
         src += width * S * L;
         dst += width * L;

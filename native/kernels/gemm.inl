@@ -58,11 +58,13 @@ EFFNET_INLINE const float* multiply_half(const float* a, const float* weights, a
   return weights + (Count * NV + 1) * L;
 }
 
-// A part of gemm_args::ahead, one address for each step of k. Less than a line further each time, lines are asked for
-// more than once, which costs nothing: the loads have a port to spare.
+// What is asked for, one address for each step of k: a part of gemm_args::ahead, or the next tile's pixels, segment by
+// segment. Less than a line further each time, lines are asked for more than once, which costs nothing: the loads have a
+// port to spare.
 struct look_ahead {
   const float* at;
   ptrdiff_t stride;
+  ptrdiff_t segment;  // further after each segment
   EFFNET_INLINE void step() {
     prefetch(at);
     at += stride;
@@ -92,6 +94,7 @@ EFFNET_INLINE void multiply(const gemm_args& g, const float* src, const float* w
         weights += kRow;
       }
     }
+    ahead.at += ahead.segment;
   }
 }
 
@@ -104,9 +107,14 @@ EFFNET_INLINE void multiply(const gemm_args& g, const float* src, const float* w
     int k = 0;
     for (; k + 2 <= length; k += 2) {
       ahead.step();
+      ahead.step();
       weights = multiply_half<2>(a + k, weights, acc);
     }
-    if (k < length) weights = multiply_half<1>(a + k, weights, acc);
+    if (k < length) {
+      ahead.step();
+      weights = multiply_half<1>(a + k, weights, acc);
+    }
+    ahead.at += ahead.segment;
   }
 }
 
@@ -221,13 +229,14 @@ EFFNET_NOINLINE void finish_pool(const gemm_args& g, int vector, int vectors, co
 // Pixels whose sums wait in the first-level cache for what follows them, at least.
 constexpr int kWaitingPixels = 48;
 
-// Where one panel lies, and its share of what to look ahead to.
+// Where one panel lies, and its share of what to look ahead to, or that it looks ahead to its source.
 struct gemm_panel_at {
   int vector, width;  // the first, and how many there are before half a one
   bool half;
   const float* weights;
   const float* ahead;
   ptrdiff_t ahead_floats;
+  bool source_far;
 };
 
 template <class Tiles, int Steps>
@@ -249,8 +258,12 @@ EFFNET_INLINE void gemm_panel(const gemm_args& g, const gemm_panel_at& p) {
     const int rows = low + (t < taller), alike = t < taller ? taller - t : count - t;
     const int wanted = (kWaitingPixels - (pixel - finished) + rows - 1) / rows;
     run = wanted < alike ? wanted : alike;
-    tiles.at[p.half][p.width - 1][rows - 1](g, g.src + ptrdiff_t(pixel) * L, p.weights, look_ahead{p.ahead + t * share, stride}, share,
-                                            g.bias + p.vector * L, target, pool ? pixel - finished : pixel, run);
+    const float* src = g.src + ptrdiff_t(pixel) * L;
+    // The L steps of a segment pass the `rows` vectors that the next tile has of it.
+    const look_ahead ahead = p.source_far ? look_ahead{src + rows * L, rows, g.segment_stride - rows * L}
+                                          : look_ahead{p.ahead + t * share, stride, 0};
+    tiles.at[p.half][p.width - 1][rows - 1](g, src, p.weights, ahead, p.source_far ? rows * L : share, g.bias + p.vector * L,
+                                            target, pool ? pixel - finished : pixel, run);
     pixel += run * rows;
     if (t + run < count && pixel - finished < kWaitingPixels) continue;
     if (pool)
@@ -275,6 +288,7 @@ void gemm(const gemm_args& g) {
     p.weights = g.weights + panel * g.panel_stride;
     p.ahead = looks ? g.ahead + (panel - g.panel_begin) * share : p.weights;
     p.ahead_floats = share;
+    p.source_far = g.source_far && panel == g.panel_begin;
     if (g.pool != nullptr)
       for (int j = 0; j < p.width + p.half; ++j) f32v::zero().store(g.pool + (p.vector + j) * L);
     if (g.pixel_begin < g.pixel_end) gemm_panel<Tiles, Steps>(g, p);

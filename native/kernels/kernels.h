@@ -77,6 +77,9 @@ struct gemm_args {
   // will do.
   const float* ahead = nullptr;
   ptrdiff_t ahead_floats = 0;
+  // The source lies beyond the second-level cache: the first panel asks for the next tile's pixels instead. With its
+  // source from memory a projection of B7 takes half of the time (Zen 5, 2.9 in place of 5.5 ms).
+  bool source_far = false;
   int panel_begin = 0, panel_end = 0;
   int pixel_begin = 0, pixel_end = 0;
   activation act = activation::none;
@@ -129,6 +132,7 @@ struct depthwise_args {
   float* sums = nullptr;
   int out_height = 0, out_width = 0;
   int kernel = 0;  // looked at by depthwise_s1 and depthwise_s2, which take any size
+  bool source_far = false;  // beyond the second-level cache: the next row may be asked for while one is computed
   int block_begin = 0, block_end = 0;
   int row_begin = 0, row_end = 0;
   activation act = activation::none;

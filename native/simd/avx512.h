@@ -50,12 +50,13 @@ EFFNET_INLINE f32v add_neighbours(f32v a) {
 
 // a / b
 EFFNET_INLINE f32v quotient(f32v a, f32v b) { return {_mm512_div_ps(a.v, b.v)}; }
-// a / b to 2.1 units in the last place, for finite b >= 1, by a reciprocal good to 2^-14 and a Newton step. A swish by
-// division takes 3.5 ns a vector on Emerald Rapids, whose divider is busy for 10 cycles, and 2.3 so; on Zen 4 1.98
-// and 2.46. kernels.h says who chooses.
+// a / b to 2.1 units in the last place, for 1 <= b < 2^126 and then as if by 2^126, by a reciprocal good to 2^-14 and a
+// Newton step. A swish by division takes 3.5 ns a vector on Emerald Rapids, whose divider is busy for 10 cycles, and
+// 2.3 so; on Zen 4 1.98 and 2.46, on Zen 5 0.75 and 0.98. kernels.h says who chooses.
 EFFNET_INLINE f32v newton_quotient(f32v a, f32v b) {
-  const __m512 r = _mm512_rcp14_ps(b.v), q = _mm512_mul_ps(a.v, r);
-  return {_mm512_fmadd_ps(q, _mm512_fnmadd_ps(b.v, r, _mm512_set1_ps(1.0f)), q)};
+  const __m512 d = _mm512_min_ps(b.v, _mm512_set1_ps(8.5070592e37f));  // infinity times its reciprocal is not a number
+  const __m512 r = _mm512_rcp14_ps(d), q = _mm512_mul_ps(a.v, r);
+  return {_mm512_fmadd_ps(q, _mm512_fnmadd_ps(d, r, _mm512_set1_ps(1.0f)), q)};
 }
 
 // Makes the compiler forget what v holds, so that a constant stays in its register: GCC 12 and clang
@@ -68,8 +69,7 @@ EFFNET_INLINE void keep(__m512& v) {
 #endif
 }
 
-// 1 + 2^t; the relative error of 2^t stays below 6e-7 while it is normal, below it is 0 and from t = 127 on
-// 2^127 or more, finite. t is cut into m, sixteenths rounded down (the low four bits of t + 1.5 * 2^19 are m's
+// 1 + 2^t; the relative error of 2^t stays below 6e-7 while it is normal, below it is 0 and above infinite. t is cut into m, sixteenths rounded down (the low four bits of t + 1.5 * 2^19 are m's
 // fraction), and 0 <= f < 1/16; 2^fraction comes from a table held in one register, 2^f from a quadratic (4.3e-7),
 // and scalef multiplies by 2^floor(t) = 2^floor(m). Rounded to the nearest, t - f would take a subtraction more: on
 // Emerald Rapids 1.65 against 1.90 ns a vector. Step by step for all N vectors, for the core looks too few
@@ -80,7 +80,7 @@ struct one_plus_exp2 {
                                 1.35425555f, 1.41421356f, 1.47682615f, 1.54221083f, 1.61049033f, 1.68179283f,
                                 1.75625216f, 1.83400809f, 1.91520656f);
   __m512 square = _mm512_set1_ps(0.24543f), slope = _mm512_set1_ps(0.693028f), start = _mm512_set1_ps(1.00000036f);
-  __m512 one = _mm512_set1_ps(1.0f), most = _mm512_set1_ps(127.0f);
+  __m512 one = _mm512_set1_ps(1.0f);
 
   EFFNET_INLINE one_plus_exp2() {
     keep(magic);
@@ -89,7 +89,6 @@ struct one_plus_exp2 {
     keep(slope);
     keep(start);
     keep(one);
-    keep(most);
   }
   template <int N>
   EFFNET_INLINE void operator()(const f32v (&t)[N], f32v (&sum)[N]) const {
@@ -98,7 +97,7 @@ struct one_plus_exp2 {
     unroll<N>([&](auto i) EFFNET_LAMBDA { index[i] = _mm512_add_round_ps(t[i].v, magic, kDown); });
     unroll<N>([&](auto i) EFFNET_LAMBDA { f[i] = _mm512_reduce_ps(t[i].v, kSixteenthsDown); });
     unroll<N>([&](auto i) EFFNET_LAMBDA {
-      power[i] = _mm512_scalef_ps(_mm512_permutexvar_ps(_mm512_castps_si512(index[i]), table), _mm512_min_ps(t[i].v, most));
+      power[i] = _mm512_scalef_ps(_mm512_permutexvar_ps(_mm512_castps_si512(index[i]), table), t[i].v);
     });
     unroll<N>([&](auto i) EFFNET_LAMBDA { sum[i].v = _mm512_fmadd_ps(f[i], square, slope); });
     unroll<N>([&](auto i) EFFNET_LAMBDA { sum[i].v = _mm512_fmadd_ps(f[i], sum[i].v, start); });

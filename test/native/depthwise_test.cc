@@ -80,6 +80,7 @@ struct placed {
     args.out_height = s.out_height;
     args.out_width = s.out_width;
     args.kernel = k.size;
+    args.source_far = s.out_width % 2 == 1;
     args.act = s.act;
   }
 

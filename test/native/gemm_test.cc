@@ -84,6 +84,7 @@ struct placed {
     args.half = cut.half;
     args.ahead = args.weights + (1 << 20);  // far outside: nothing may be read there
     args.ahead_floats = 1 << 16;
+    args.source_far = s.m % 2 == 1;  // nor may anything past the source
     args.act = s.act;
   }
 
