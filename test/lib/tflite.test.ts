@@ -138,9 +138,9 @@ for (const name of ['small.tflite', 'small-f16.tflite']) {
   describe(`tflite: ${name} damaged`, () => {
     const sound = golden(name);
 
-    it('every second byte that is no weight, changed', () => {
-      const places = structure(sound).filter((_, i) => i % 2 === 0);
-      assert.ok(places.length > 5_000 && places.length <= sound.length / 2, String(places.length));
+    it('every byte that is no weight, changed', () => {
+      const places = structure(sound);
+      assert.ok(places.length > 10_000 && places.length < sound.length, String(places.length));
       let [executed, accepted] = [0, 0];
       for (const at of places) {
         const changed = sound.slice();
@@ -154,13 +154,9 @@ for (const name of ['small.tflite', 'small-f16.tflite']) {
       assert.ok(accepted > 0 && accepted < executed, `${accepted} of ${executed}`);
     }).timeout(120_000);
 
-    it('truncated at 400 places', () => {
-      let [executed, accepted] = [0, 0];
-      for (let i = 0; i < 400; i++) {
-        if (loadsQuickly(() => readTflite(sound.subarray(0, Math.floor((sound.length * i) / 400))))) accepted++;
-        executed++;
-      }
-      assert.equal(executed, 400);
+    it('every truncation', () => {
+      let accepted = 0;
+      for (let length = 0; length < sound.length; length++) if (loadsQuickly(() => readTflite(sound.subarray(0, length)))) accepted++;
       assert.equal(accepted, 0);
     }).timeout(120_000);
   });
