@@ -83,7 +83,7 @@ export function checkSignal(signal: unknown): AbortSignal | undefined {
 export function checkSyncImage(image: unknown): DecodedImage {
   const pixels = rawPixels(image);
   if (pixels !== undefined) return pixels;
-  throw invalidArgument('image', 'raw pixels { data, width, height, channels } (only classify and embed decode files)', image);
+  throw invalidArgument('image', 'raw pixels { data, width, height, channels } (only classify, embed and features decode files, none of their Sync forms)', image);
 }
 
 /** The number of images in a tensor. */

@@ -111,7 +111,7 @@ export async function resolveModel(name: string, options: ResolveOptions = {}): 
   throw new EfficientNetError(
     'ERR_UNKNOWN_ARCHITECTURE',
     `No weights are published under the name ${JSON.stringify(name)}${near === undefined ? '' : `; did you mean ${near}?`} ` +
-      `Known: ${names.join(', ')}. For any other network give its weights`,
+      `Known: ${names.join(', ')}. For any other network, or for a file, give its weights: load({ weights: ... })`,
   );
 }
 

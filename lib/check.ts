@@ -34,9 +34,15 @@ export function describeValue(value: unknown): string {
       if (value === null) return 'null';
       if (isRevoked(value)) return 'a revoked Proxy';
       if (Array.isArray(value)) return `an array of length ${value.length}`;
-      if (ArrayBuffer.isView(value)) return `a typed array of ${value.byteLength} bytes`;
+      if (ArrayBuffer.isView(value)) return `a ${viewName(value)} of ${value.byteLength} bytes`;
       return 'an object';
   }
+}
+
+/** Its kind by its internal slot, whatever its properties say. */
+function viewName(value: ArrayBufferView): string {
+  const name: unknown = Reflect.get(Object.getPrototypeOf(Uint8Array.prototype) as object, Symbol.toStringTag, value);
+  return typeof name === 'string' ? name : 'DataView';
 }
 
 /**

@@ -8,7 +8,7 @@ import { basename, extname } from 'node:path';
 
 import { writeAtomic } from './cache.js';
 import { catalogue } from './catalogue.js';
-import { checkInteger, checkLive, checkOneOf, checkOptions, invalidArgument } from './check.js';
+import { checkInteger, checkLive, checkOneOf, checkOptions, describeValue, invalidArgument } from './check.js';
 import { recipeMetadata } from './config/metadata.js';
 import { networkMetadata } from './described-network.js';
 import { EfficientNetError } from './errors.js';
@@ -166,6 +166,9 @@ async function checkApart(inputs: readonly string[], target: string): Promise<vo
   if (own === undefined) return; // nothing is there that could be lost
   for (const [i, input] of inputs.entries()) {
     if ((await identity(input)) !== own) continue;
-    throw invalidArgument('the output of convert', `another file than its input${i === 0 ? '' : `, of which ${basename(input)} is a part`},`, target);
+    throw new EfficientNetError(
+      'ERR_INVALID_ARGUMENT',
+      `Expected another file than its input for the output of convert, but ${describeValue(target)} is ${i === 0 ? 'that input' : `${basename(input)}, a part of it`}`,
+    );
   }
 }

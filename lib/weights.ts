@@ -125,10 +125,11 @@ export function collectWeights(checkpoint: Checkpoint, network?: Network): Colle
 /** Whether no byte belongs to two tensors: PyTorch's may share a storage. */
 function areApart(tensors: readonly Tensor[]): boolean {
   const ends = new Map<ArrayBufferLike, number>();
-  return [...tensors]
+  return tensors
+    .filter(({ bytes }) => bytes.length > 0) // one amidst another would lower the end
     .sort((a, b) => a.bytes.byteOffset - b.bytes.byteOffset)
     .every(({ bytes }) => {
-      const free = bytes.byteOffset >= (ends.get(bytes.buffer) ?? 0) || bytes.length === 0;
+      const free = bytes.byteOffset >= (ends.get(bytes.buffer) ?? 0);
       ends.set(bytes.buffer, bytes.byteOffset + bytes.length);
       return free;
     });

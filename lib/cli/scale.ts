@@ -48,7 +48,7 @@ export const scale: Command = {
     'budget-macs': { value: 'N', help: 'the same for multiply-accumulates, as 1.8e9 or 1.8G' },
     'budget-parameters': { value: 'N', help: 'the same for parameters, as 20M' },
     'budget-memory': { value: 'N', help: 'the same for weights and activations in memory, as 64MB or 64MiB' },
-    family: { help: 'every network known by name, up to 5 GMACs; with a budget, choose among b0 to b8 and l2 in place of phi' },
+    family: { help: 'every network known by name, those of up to 5 GMACs timed; with a budget, choose among b0 to b8 and l2 in place of phi' },
     macs: { value: 'N', help: 'with --dimension: the MACs of all of them (default 1.8G, as in the paper)' },
     base: { value: 'NAME', help: 'the network at phi 0 (default b0)' },
     ...formulaOptions,
@@ -109,7 +109,7 @@ function readRequest(values: Values): Request {
   ].filter(Boolean);
   if (ways.length > 1) throw new UsageError(`Give one of ${ways.join(' and ')}`);
   if (values.has('macs') && !values.has('dimension')) throw new UsageError('--macs needs --dimension');
-  if (values.has('no-measure') && option !== undefined) throw new UsageError(`--${option} is measured: leave out --no-measure`);
+  if (values.has('no-measure') && option !== undefined) throw new UsageError(`--${option} measures what it finds: leave out --no-measure`);
   const which = values.choices('dimension', [...dimensions, 'all'] as const);
   const limit = option === undefined ? undefined : values.amount(option);
   const formula = readFormula(values, values.text('base'));

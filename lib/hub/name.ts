@@ -29,7 +29,7 @@ export function parseRepository(text: string): RepositoryName {
   throw new EfficientNetError(
     'ERR_INVALID_ARGUMENT',
     `Expected a repository of a model hub as owner/name or owner/name@revision, for example timm/efficientnet_b0.ra_in1k, ` +
-      `but received ${JSON.stringify(text.slice(0, 100))}`,
+      `but received ${JSON.stringify(text.slice(0, 100))}. For a file or folder, give it as weights: load({ weights: ... })`,
   );
 }
 

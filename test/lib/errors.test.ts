@@ -67,7 +67,7 @@ describe('bad input to a model', () => {
       await fails(() => loose(model, 'classifySync')(value), 'ERR_INVALID_ARGUMENT', /raw pixels/, typeof value);
       await fails(() => loose(model, 'classify')([value]), 'ERR_INVALID_ARGUMENT', /images\[0\].*image/, typeof value);
     }
-    await fails(() => loose(model, 'classifySync')(chelsea), 'ERR_INVALID_ARGUMENT', /classify and embed decode files/);
+    await fails(() => loose(model, 'classifySync')(chelsea), 'ERR_INVALID_ARGUMENT', /classify, embed and features decode files/);
   });
 
   it('raw pixels of a wrong size, order or type', async () => {
