@@ -49,8 +49,8 @@ double activation_error(activation act, double x) {
   const bool scaled = act == activation::exp2_swish || act == activation::exp2_sigmoid;
   const double share = 1 - activate(scaled ? activation::exp2_sigmoid : activation::sigmoid, x);
   const double relative = share * (kExp2Error + (scaled ? 0 : 2 * kUnit * std::fabs(x))) + 4 * kUnit;
-  const double clamped = std::ldexp(swish ? std::fabs(x) : 1.0, -kExp2Limit);
-  return relative * std::fabs(activate(act, x)) + clamped + kTiny;
+  const double limited = std::ldexp(swish ? kExp2Limit : 1, -kExp2Limit);
+  return relative * std::fabs(activate(act, x)) + limited + kTiny;
 }
 
 approx activate(activation act, approx x) {

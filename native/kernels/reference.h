@@ -26,7 +26,7 @@ namespace reference {
 
 constexpr double kUnit = 1.0 / (1 << 24);
 constexpr double kTiny = 1e-30;
-// What simd/<isa>.h promise of 2^t, relative, at worst; and where its argument is clamped.
+// What simd/<isa>.h promise of 2^t, relative, at worst; and where its argument may be limited.
 constexpr double kExp2Error = 6e-7;
 constexpr int kExp2Limit = 125;
 
@@ -44,8 +44,8 @@ double lipschitz(activation act);
 // by 1 + 2^x, without the product). The exponent -x log2(e) meets two roundings (constant, product),
 // so that e^-x is off by kExp2Error + 2 u |x|, relative; of the sum only the share
 // e^-x / (1 + e^-x) = 1 - sigmoid(x) is e^-x. The sum and a quotient good to 1 ulp add 3 u, and one
-// more u is left for terms of second order. Where the exponent is clamped, the quotient is x or 1
-// times 2^-kExp2Limit instead of less.
+// more u is left for terms of second order. Where x or the exponent is limited, the quotient is kExp2Limit
+// or 1 times 2^-kExp2Limit instead of less.
 double activation_error(activation act, double x);
 
 approx activate(activation act, approx x);

@@ -53,17 +53,18 @@ EFFNET_INLINE f32v quotient(f32v a, f32v b) { return {_mm256_div_ps(a.v, b.v)}; 
 // Division also where it is slow: on Emerald Rapids a swish takes 2.15 ns a vector, by reciprocal and Newton 2.37.
 EFFNET_INLINE f32v newton_quotient(f32v a, f32v b) { return quotient(a, b); }
 
-// 1 + 2^t with t clamped to -125..125; the relative error of 2^t stays below 2e-7. t is rounded to eighths m
-// (the low three bits of t + 1.5 * 2^20 are m's fraction); 2^fraction comes from a table held in one
+// 1 + 2^t, below -125 as there, infinite from 127.94 on; the relative error of 2^t stays below 2e-7. t is rounded to
+// eighths m (the low three bits of t + 1.5 * 2^20 are m's fraction); 2^fraction comes from a table held in one
 // register, the rest |f| <= 1/16 from a cubic. The shift by 20 brings floor(m) to the exponent bits, pushes
 // out the bits of 1.5 * 2^20 and leaves the fraction in bits 20 to 22, which the table's entries make up for.
 // Step by step for all N vectors, for the core looks too few instructions ahead to overlap chains of fifteen
 // steps itself. With 16 registers the constants are better read from memory, of which a core loads two
 // vectors a cycle.
 struct one_plus_exp2 {
+  static EFFNET_INLINE f32v limit(f32v t) { return t; }
   template <int N>
   EFFNET_INLINE void operator()(const f32v (&t)[N], f32v (&sum)[N]) const {
-    const __m256 low = _mm256_set1_ps(-125.0f), high = _mm256_set1_ps(125.0f), magic = _mm256_set1_ps(1572864.0f);
+    const __m256 low = _mm256_set1_ps(-125.0f), high = _mm256_set1_ps(128.0f), magic = _mm256_set1_ps(1572864.0f);
     const __m256 one = _mm256_set1_ps(1.0f);
     const __m256i table = _mm256_setr_epi32(0x3f800000, 0x3f7b95c2, 0x3f7837f0, 0x3f75fed7,
                                             0x3f7504f3, 0x3f75672a, 0x3f7744fd, 0x3f7ac0c7);

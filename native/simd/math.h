@@ -24,25 +24,28 @@ struct activator {
   }
 };
 
-// t / (1 + 2^t) = -log2(e) swish(x) where t = -log2(e) x.
+// t / (1 + 2^t) = -log2(e) swish(x) where t = -log2(e) x. Where 2^t is limited, so is the dividend: a quotient of 1e-36
+// stands for all smaller ones.
 template <>
 struct activator<activation::exp2_swish> {
   one_plus_exp2 divisor;
   template <int N>
   EFFNET_INLINE void operator()(f32v (&t)[N]) const {
     f32v d[N];
+    unroll<N>([&](auto i) EFFNET_LAMBDA { t[i] = divisor.limit(t[i]); });
     divisor(t, d);
     unroll<N>([&](auto i) EFFNET_LAMBDA { t[i] = quotient(t[i], d[i]); });
   }
 };
 
-// The same by a reciprocal and a Newton step.
+// The same by a reciprocal and a Newton step, where that is more than a name; it wants a finite divisor.
 template <>
 struct activator<activation::newton_swish> {
   one_plus_exp2 divisor;
   template <int N>
   EFFNET_INLINE void operator()(f32v (&t)[N]) const {
     f32v d[N];
+    unroll<N>([&](auto i) EFFNET_LAMBDA { t[i] = f32v::kNewton ? min(f32v::set(125.0f), t[i]) : divisor.limit(t[i]); });
     divisor(t, d);
     unroll<N>([&](auto i) EFFNET_LAMBDA { t[i] = newton_quotient(t[i], d[i]); });
   }
@@ -54,6 +57,7 @@ struct activator<activation::exp2_sigmoid> {
   one_plus_exp2 divisor;
   template <int N>
   EFFNET_INLINE void operator()(f32v (&t)[N]) const {
+    unroll<N>([&](auto i) EFFNET_LAMBDA { t[i] = divisor.limit(t[i]); });
     divisor(t, t);
     unroll<N>([&](auto i) EFFNET_LAMBDA { t[i] = quotient(f32v::set(1.0f), t[i]); });
   }

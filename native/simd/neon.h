@@ -47,16 +47,17 @@ EFFNET_INLINE f32v add_neighbours(f32v a) { return {vpaddq_f32(a.v, vdupq_n_f32(
 EFFNET_INLINE f32v quotient(f32v a, f32v b) { return {vdivq_f32(a.v, b.v)}; }
 EFFNET_INLINE f32v newton_quotient(f32v a, f32v b) { return quotient(a, b); }
 
-// 1 + 2^t with t clamped to -125..125; the relative error of 2^t stays
+// 1 + 2^t for t up to 125, below -125 as there; the relative error of 2^t stays
 // below 3e-7: t = n + f with |f| <= 1/2, a quintic in
 // f (least maximum relative error 7.5e-8), and n added to the exponent bits.
 struct one_plus_exp2 {
+  static EFFNET_INLINE f32v limit(f32v t) { return min(f32v::set(125.0f), t); }
   template <int N>
   EFFNET_INLINE void operator()(const f32v (&t)[N], f32v (&sum)[N]) const {
     unroll<N>([&](auto i) EFFNET_LAMBDA { sum[i] = f32v::set(1.0f) + exp2(t[i]); });
   }
   static EFFNET_INLINE f32v exp2(f32v t) {
-    t = max(f32v::set(-125.0f), min(f32v::set(125.0f), t));
+    t = max(f32v::set(-125.0f), t);
     const float32x4_t n = vrndnq_f32(t.v);
     const float32x4_t f = vsubq_f32(t.v, n);
     float32x4_t p = vfmaq_f32(vdupq_n_f32(0.00967554096f), f, vdupq_n_f32(0.00132764701f));

@@ -66,17 +66,18 @@ EFFNET_INLINE f32v quotient(f32v a, f32v b) {
 }
 EFFNET_INLINE f32v newton_quotient(f32v a, f32v b) { return quotient(a, b); }
 
-// 1 + 2^t with t clamped to -125..125; the relative error of 2^t stays
+// 1 + 2^t for t up to 125, below -125 as there; the relative error of 2^t stays
 // below 5e-7: t = n + f with |f| <= 1/2, a quintic in
 // f (least maximum relative error 7.5e-8), and n added to the exponent bits. Adding and subtracting
 // 1.5 * 2^23 rounds to the nearest integer.
 struct one_plus_exp2 {
+  static EFFNET_INLINE f32v limit(f32v t) { return min(f32v::set(125.0f), t); }
   template <int N>
   EFFNET_INLINE void operator()(const f32v (&t)[N], f32v (&sum)[N]) const {
     unroll<N>([&](auto i) EFFNET_LAMBDA { sum[i] = f32v::set(1.0f) + exp2(t[i]); });
   }
   static EFFNET_INLINE f32v exp2(f32v t) {
-    t = max(f32v::set(-125.0f), min(f32v::set(125.0f), t));
+    t = max(f32v::set(-125.0f), t);
     const f32v magic = f32v::set(12582912.0f);
     const f32v shifted = t + magic;
     const f32v f = t - (shifted - magic);
