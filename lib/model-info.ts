@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a loaded model says of itself: types only.
+// What a loaded model says of itself, and what a checkpoint says before it is loaded.
 
 import type { Isa } from './binding.js';
 import type { CheckpointFacts } from './config/config.js';
-import type { Padding } from './network.js';
+import { describe } from './describe.js';
 import type { Naming } from './naming.js';
+import { embeddingSize, type Network, type Padding } from './network.js';
 import type { Recipe } from './recipe.js';
+import type { CheckpointSource } from './source.js';
 
 export interface ModelInfo {
   /** Of the architecture: 'b0'. */
@@ -37,3 +39,21 @@ export interface ModelInfo {
 
 /** What is known of a model before it runs: of its network and its checkpoint. */
 export type ModelFacts = Omit<ModelInfo, 'isa' | 'kernels' | 'threads' | 'weightBytes' | 'activationBytes'>;
+
+/** Of a checkpoint whose tensors fit the network. */
+export function factsOf(network: Network, origin: CheckpointSource, recipe: Recipe, checkpoint: CheckpointFacts): ModelFacts {
+  const { parameters, macs } = describe(network);
+  return {
+    architecture: network.name,
+    parameters,
+    macs,
+    resolution: network.resolution,
+    classes: network.head.classes,
+    features: embeddingSize(network.head),
+    padding: network.padding,
+    batchNormEpsilon: network.batchNormEpsilon,
+    source: origin.naming,
+    checkpoint,
+    recipe,
+  };
+}

@@ -4,14 +4,10 @@
 
 import { addon, fromNative, nativeCode, type Addon, type Isa, type NativeSession } from './binding.js';
 import { checkInteger, checkOneOf } from './check.js';
-import type { CheckpointFacts } from './config/config.js';
-import { describe } from './describe.js';
 import { EfficientNet } from './efficientnet.js';
-import type { ModelFacts } from './model-info.js';
-import { embeddingSize, type Network } from './network.js';
+import { factsOf } from './model-info.js';
 import { checkSource, openLayers, weightsOptions, type CheckedWeights, type WeightsOptions } from './open-weights.js';
 import type { Recipe } from './recipe.js';
-import type { CheckpointSource } from './source.js';
 import { takeWeights, type TakenWeights } from './taken-weights.js';
 
 export { EfficientNet } from './efficientnet.js';
@@ -98,21 +94,4 @@ async function unlessAborted(opening: Promise<NativeSession>, signal: AbortSigna
   } finally {
     signal.removeEventListener('abort', stop);
   }
-}
-
-function factsOf(network: Network, origin: CheckpointSource, recipe: Recipe, checkpoint: CheckpointFacts): ModelFacts {
-  const { parameters, macs } = describe(network);
-  return {
-    architecture: network.name,
-    parameters,
-    macs,
-    resolution: network.resolution,
-    classes: network.head.classes,
-    features: embeddingSize(network.head),
-    padding: network.padding,
-    batchNormEpsilon: network.batchNormEpsilon,
-    source: origin.naming,
-    checkpoint,
-    recipe,
-  };
 }

@@ -1,31 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-// `efficientnet-simd info`: a network's layers and what they cost, or what this processor offers.
-// Loads no weights.
+// `efficientnet-simd info`: a network's layers and what they cost, of a checkpoint what it is, or what this
+// processor offers. Packs no weights.
 
 import type { CpuReport } from '../binding.js';
 import { writeAtomic } from '../cache.js';
 import { describe, type FeatureShape, type NetworkDescription } from '../describe.js';
 import { buildNetwork, type Network } from '../network.js';
+import { looksLikeRepository } from '../hub/name.js';
+import { checkpointOptions } from './checkpoint-options.js';
 import { defaultModel, modelOptions, UsageError, type Command, type Option, type Values } from './command.js';
 import { formulaOptions, readScaled } from './formula-options.js';
+import { describeCheckpoint, showCheckpoint, type Described } from './info-checkpoint.js';
 import { outputTarget } from '../output-file.js';
 import { bar, formatBytes, formatCount, printable, type Column, type Terminal } from './terminal.js';
 
 const BAR_WIDTH = 10;
-const modelOption: Option = { ...modelOptions['model'], help: 'architecture (default b0)' };
+const modelOption: Option = { ...modelOptions['model'], help: 'architecture, or owner/name[@revision] of the model hub (default b0)' };
+const weightsOption: Option = { value: 'FILE', help: 'show what this checkpoint is: a file, folder or URL' };
 
 export const info: Command = {
   name: 'info',
   operands: '',
-  summary: 'Show the layers of a network: shapes, strides, receptive fields (field), parameters,\nmultiply-accumulates (MACs) and the bytes of their outputs;\nwith --cpu, the instruction sets that this processor has and which one is chosen.',
+  summary: 'Show the layers of a network: shapes, strides, receptive fields (field), parameters,\nmultiply-accumulates (MACs) and the bytes of their outputs;\nof a checkpoint also who wrote it and how it is to be used;\nwith --cpu, the instruction sets that this processor has and which one is chosen.',
   options: {
     model: modelOption,
+    weights: weightsOption,
     phi: { value: 'X', help: 'the model scaled by so many steps of compound scaling' },
     ...formulaOptions,
     html: { value: 'FILE', help: 'write a report with pictures' },
     cpu: { help: 'show the processor instead of a network' },
+    ...checkpointOptions,
   },
-  examples: ['info --model b3', 'info --phi 0.5', 'info --model v2-s --html v2-s.html', 'info --cpu', 'info --model b0 --json'],
+  examples: ['info --model b3', 'info --phi 0.5', 'info --weights finetuned.pth', 'info --model v2-s --html v2-s.html', 'info --cpu', 'info --model b0 --json'],
   async run(values, terminal) {
     if (!values.has('cpu')) return showNetwork(values, terminal);
     const stranger = Object.keys(info.options).find((name) => name !== 'cpu' && values.has(name));
@@ -39,12 +45,21 @@ export const info: Command = {
   },
 };
 
+/** Where --weights or a repository asks for one. */
+async function describedCheckpoint(values: Values, terminal: Terminal): Promise<Described | undefined> {
+  const asks = values.has('weights') || looksLikeRepository(values.text('model') ?? '');
+  const other = Object.keys(asks ? { phi: 0, ...formulaOptions } : checkpointOptions).find((name) => values.has(name));
+  if (other !== undefined) throw new UsageError(asks ? `--${other} scales a network by name: leave it or the checkpoint out` : `--${other} needs --weights`);
+  return asks ? describeCheckpoint(values, terminal) : undefined;
+}
+
 async function showNetwork(values: Values, terminal: Terminal): Promise<number> {
   const model = values.text('model') ?? defaultModel;
   const html = values.text('html');
+  const described = await describedCheckpoint(values, terminal);
   const scaled = readScaled(values, model);
   for (const warning of scaled?.warnings ?? []) terminal.error(`warning: ${warning}`);
-  const network = scaled?.network ?? buildNetwork(model);
+  const network = described?.network ?? scaled?.network ?? buildNetwork(model);
   const description = describe(network);
   const target = html === undefined ? undefined : await outputTarget(html);
   if (target !== undefined) {
@@ -53,19 +68,20 @@ async function showNetwork(values: Values, terminal: Terminal): Promise<number> 
   }
   const { name, parameters, macs, activationBytes, receptiveField, layers } = description;
   const { resolution, width, depth } = network;
-  if (values.has('json')) terminal.json({ name, parameters, macs, activationBytes, receptiveField, resolution, width, depth, layers });
-  else showLayers(network, description, terminal);
+  if (values.has('json')) terminal.json({ name, parameters, macs, activationBytes, receptiveField, resolution, width, depth, layers, ...(described && { checkpoint: described.facts, labels: described.labels ?? null }) });
+  else showLayers(network, description, terminal, () => described && showCheckpoint(described, terminal));
   if (target !== undefined && !values.has('json')) terminal.out(`\nreport: ${printable(target)}`);
   return 0;
 }
 
-function showLayers({ resolution, width, depth }: Network, description: NetworkDescription, terminal: Terminal): void {
+function showLayers({ resolution, width, depth }: Network, description: NetworkDescription, terminal: Terminal, more: () => void): void {
   const { name, parameters, macs, activationBytes, receptiveField, layers } = description;
   terminal.out(
     `${terminal.bold(name)}  ${formatCount(parameters)} parameters, ${formatCount(macs)} MACs at ${resolution}x${resolution}, ` +
       `width ${formatFactor(width)}, depth ${formatFactor(depth)}`,
   );
   terminal.out(`receptive field ${formatCount(receptiveField)} pixels, ${formatBytes(activationBytes)} of activations in all layers`);
+  more();
   terminal.out('');
   const right = (title: string, drop?: number): Column => ({ title, align: 'right', ...(drop === undefined ? {} : { drop }) });
   const most = Math.max(...layers.map((layer) => layer.macs));

@@ -11,12 +11,13 @@ import { promisify } from 'node:util';
 
 import { classify } from '../../lib/cli/classify.js';
 import { convert } from '../../lib/cli/convert.js';
+import { info } from '../../lib/cli/info.js';
 import { run } from '../../lib/cli/run.js';
 import { weightsOptions } from '../../lib/open-weights.js';
 import { root } from './helpers/oracle.js';
 import { storedFile } from './helpers/small-keras.js';
 
-const commands = [classify, run, convert];
+const commands = [classify, run, convert, info];
 /** For programs alone, or named otherwise: convert's input is its first argument. */
 const elsewhere: Readonly<Record<string, string>> = { architecture: 'model', signal: '', onProgress: '', labels: '' };
 const dashed = (name: string): string => elsewhere[name] ?? name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

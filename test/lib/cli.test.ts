@@ -3,7 +3,7 @@
 // reaches which stream. cli-process.test.ts runs the real command.
 
 import { strict as assert } from 'node:assert';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -11,6 +11,9 @@ import { Writable } from 'node:stream';
 import { runCommandLine } from '../../lib/cli/main.js';
 import { ProgressBar, progressLine } from '../../lib/cli/progress.js';
 import { bar, formatBytes, formatCount, printable, Terminal, type Stream } from '../../lib/cli/terminal.js';
+import { writeSafetensors } from '../../lib/formats/safetensors.js';
+import type { ModelFacts } from '../../lib/model-info.js';
+import { syntheticB0 } from './synthetic.js';
 
 interface Captured extends Stream {
   text: string;
@@ -131,6 +134,41 @@ describe('cli, info and models', () => {
       assert.ok(table.every((line) => line.length <= columns), out);
       assert.equal(table[0]?.trim().split(/ +/).join(' '), titles);
     }
+  });
+
+  it('says what a checkpoint is', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'efficientnet-simd-info-'));
+    try {
+      const path = join(folder, 'mine.safetensors');
+      writeFileSync(path, writeSafetensors(syntheticB0('lukemelas').values()));
+      const { out, err, status } = await call(['info', '--weights', path]);
+      assert.equal(status, 0, err);
+      assert.match(out, /^b0 {2}5,288,548 parameters/);
+      assert.match(out, /mine\.safetensors: safetensors, named as by lukemelas\n1000 classes, same padding, batch norm epsilon 0\.001\n/);
+      assert.match(out, /\nimages: 224x224, center crop of 0\.875, bicubic, mean 0\.485 0\.456 0\.406, std 0\.229 0\.224 0\.225\nlabels: tench, Tinca tinca; .*; \.\.\.\n\nlayer /);
+      const chosen = await call(['info', '--weights', path, '--padding', 'symmetric', '--recipe', '{"size":240}', '--json']);
+      const { checkpoint, labels } = JSON.parse(chosen.out) as { checkpoint: ModelFacts; labels: readonly string[] };
+      assert.deepEqual([checkpoint.padding, checkpoint.recipe.height, checkpoint.source, checkpoint.checkpoint.path, labels.length], ['symmetric', 240, 'lukemelas', path, 1000]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }).timeout(20_000);
+
+  it('refuses what does not go with a checkpoint, or without one', async () => {
+    for (const [args, message] of [
+      [['--weights', 'a.pth', '--phi', '1'], /--phi scales a network by name/],
+      [['--model', 'timm/x', '--gamma', '1.2'], /--gamma scales a network by name/],
+      [['--padding', 'same'], /--padding needs --weights/],
+      [['--weights', 'a.pth', '--cpu'], /give one of --weights and --cpu/],
+      [['--weights', 'a.pth', '--keras', 'no'], /--keras/],
+    ] as const) {
+      const { status, err } = await call(['info', ...args]);
+      assert.equal(status, 2, err);
+      assert.match(err, message);
+    }
+    const { status, err } = await call(['info', '--weights', 'nowhere.pth']);
+    assert.equal(status, 1);
+    assert.match(err, /nowhere\.pth: The file cannot be read/);
   });
 
   it('lists the catalogue as JSON and as a table', async () => {
