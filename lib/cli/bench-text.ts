@@ -51,7 +51,7 @@ export function showModelBench(result: ModelBench, terminal: Terminal): void {
   );
   terminal.out('');
   terminal.out(
-    `${of(result.gflops, 1)} GFLOP/s, ${of(100 * result.peakFraction, 1)} % of the multiply-add peak measured ` +
+    `${of(result.gflops, 1)} GFLOP/s, ${figure(100 * result.peakFraction, 1, { trustworthy: result.trustworthy && result.peakShare.trustworthy })} % of the multiply-add peak measured ` +
       `in between, at best ${peak.gflops.toFixed(1)} GFLOP/s on ${threads === 1 ? 'this core' : `${threads} threads`} (${peak.kernel})`,
   );
   terminal.out(
