@@ -236,7 +236,7 @@ describe('raw pixels', () => {
     ['a long stride', { stride: 2 ** 31 }, /image\.stride/],
     ['an unknown key', { strides: 12 }, /Unknown option 'strides' in image\. Did you mean 'stride'/],
     ['no data', { data: undefined }, /Uint8Array.* for image\.data but received undefined/],
-    ['floats', { data: new Float32Array(24) }, /8-bit pixels for image\.data but received a typed array of 96 bytes/],
+    ['floats', { data: new Float32Array(24) }, /8-bit pixels for image\.data but received a Float32Array of 96 bytes/],
     ['an array', { data: [1, 2, 3] }, /image\.data but received an array of length 3/],
     ['one byte too few', { data: new Uint8Array(23) }, /Expected 24 bytes in image\.data for 4 x 2 pixels of rgb .* received 23/],
     ['one byte too many', { data: new Uint8Array(25) }, /received 25/],

@@ -315,7 +315,7 @@ describe('check', () => {
     assert.equal(describeValue(hostile), 'an object');
     assert.equal(describeValue(-0), '-0');
     assert.equal(describeValue(null), 'null');
-    assert.equal(describeValue(new Float32Array(2)), 'a typed array of 8 bytes');
+    assert.equal(describeValue(new Float32Array(2)), 'a Float32Array of 8 bytes');
     assertFails(() => checkOneOf('isa', 'avx', ['avx2', 'neon']), 'ERR_INVALID_ARGUMENT', /Did you mean 'avx2'/);
   });
 });
