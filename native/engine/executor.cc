@@ -98,6 +98,7 @@ status executor::impl::prepare(int height, int width) {
     }
     current = std::move(next);
     band_of.assign(size_t(threads), kNoBlock);
+    has_gated.assign(size_t(threads), 0);
     return status::success();
   } catch (const std::bad_alloc&) {
     return status::error(status_code::out_of_memory, "Not enough memory to plan the network");

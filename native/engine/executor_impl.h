@@ -42,6 +42,7 @@ struct executor::impl {
   size_t source_budget = 0;  // floats of a layer's source that one item may cover
   plan current;
   aligned_buffer arena;
+  std::vector<char> has_gated;  // of each thread: all panels of the layer that is being computed
   std::vector<int> band_of;  // of each thread: the block whose border stands around its band
   step_clock clock;
 

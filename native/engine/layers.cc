@@ -120,6 +120,9 @@ void executor::impl::pointwise(gemm_args g, const packed_matrix& m, const map& d
   g.source_far = far;
   const cuts pixels(dst.pixels(), dst.pixels(), pixel_pieces(layout, m.k, dst.pixels()));
   const cuts panel(layout.count(), layout.count(), pixels.pieces >= wanted() ? 1 : layout.count());
+  // A thread that takes all panels of a chunk keeps them gated for its next.
+  const bool keeps = panel.pieces == 1 && pixels.pieces > pool->threads() && layout.size() <= current.gated_floats;
+  std::fill(has_gated.begin(), has_gated.end(), char(0));
   pool->parallel_for(pixels.pieces * panel.pieces, [&, g](int item, int thread) {
     const int chunk_index = item / panel.pieces, group = item % panel.pieces;
     const int begin = panel.cut(group), end = panel.cut(group + 1);
@@ -142,14 +145,16 @@ void executor::impl::pointwise(gemm_args g, const packed_matrix& m, const map& d
       one.source_far = part.source_far && i == begin;
       if (one.ahead != nullptr) {
         look_ahead(one, m, next, i, i + 1);
-      } else {  // the next panel to be gated
-        one.ahead = g.weights + ptrdiff_t(i + 1 < end ? i + 1 : begin) * layout.stride();
+      } else {  // the next panel
+        one.ahead = (keeps ? gated : g.weights) + ptrdiff_t(i + 1 < end ? i + 1 : begin) * layout.stride();
         one.ahead_floats = layout.stride();
       }
-      table().gate_weights.fn({one.weights, gated, gate, m.k, one.vectors, one.half});
-      one.weights = gated;
+      float* to = keeps ? gated + i * layout.stride() : gated;
+      if (!has_gated[size_t(thread)]) table().gate_weights.fn({one.weights, to, gate, m.k, one.vectors, one.half});
+      one.weights = to;
       table().gemm.fn(one);
     }
+    has_gated[size_t(thread)] = keeps;
   });
 }
 

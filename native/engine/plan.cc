@@ -79,7 +79,10 @@ void plan_inside(const packed_mbconv& b, const positions& at, const machine& on,
   grow(r.sums, size_t(p.filtered.blocks) * at.rows.out * lanes);
   grow(r.channels, size_t(p.filtered.blocks) * lanes);
   grow(r.squeezed, size_t(round_up(b.squeeze, lanes)));
-  if (p.gate_on_weights) grow(r.gated, size_t(b.expanded) * size_t(b.project.layout.widest()) * size_t(lanes));
+  if (p.gate_on_weights) {
+    const bool chunks = size_t(p.filtered.pixels()) * size_t(b.expanded) * sizeof(float) > on.l2;
+    grow(r.gated, chunks ? b.project.layout.size() : size_t(b.expanded) * size_t(b.project.layout.widest()) * size_t(lanes));
+  }
 }
 
 void plan_inside(const packed_fused& b, const positions& at, const machine&, block_plan& p, regions& r) {
