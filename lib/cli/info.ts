@@ -10,7 +10,6 @@ import { looksLikeRepository } from '../hub/name.js';
 import { checkpointOptions } from './checkpoint-options.js';
 import { defaultModel, modelOptions, UsageError, type Command, type Option, type Values } from './command.js';
 import { formulaOptions, readScaled } from './formula-options.js';
-import { describeCheckpoint, showCheckpoint, type Described } from './info-checkpoint.js';
 import { outputTarget } from '../output-file.js';
 import { bar, formatBytes, formatCount, printable, type Column, type Terminal } from './terminal.js';
 
@@ -45,18 +44,20 @@ export const info: Command = {
   },
 };
 
-/** Where --weights or a repository asks for one. */
-async function describedCheckpoint(values: Values, terminal: Terminal): Promise<Described | undefined> {
+/** Whether --weights or a repository asks for one, with options that go with it. */
+function asksForCheckpoint(values: Values): boolean {
   const asks = values.has('weights') || looksLikeRepository(values.text('model') ?? '');
   const other = Object.keys(asks ? { phi: 0, ...formulaOptions } : checkpointOptions).find((name) => values.has(name));
   if (other !== undefined) throw new UsageError(asks ? `--${other} scales a network by name: leave it or the checkpoint out` : `--${other} needs --weights`);
-  return asks ? describeCheckpoint(values, terminal) : undefined;
+  return asks;
 }
 
 async function showNetwork(values: Values, terminal: Terminal): Promise<number> {
   const model = values.text('model') ?? defaultModel;
   const html = values.text('html');
-  const described = await describedCheckpoint(values, terminal);
+  // Only where it is needed: it loads every reader.
+  const checkpoint = asksForCheckpoint(values) ? await import('./info-checkpoint.js') : undefined;
+  const described = await checkpoint?.describeCheckpoint(values, terminal);
   const scaled = readScaled(values, model);
   for (const warning of scaled?.warnings ?? []) terminal.error(`warning: ${warning}`);
   const network = described?.network ?? scaled?.network ?? buildNetwork(model);
@@ -69,7 +70,7 @@ async function showNetwork(values: Values, terminal: Terminal): Promise<number> 
   const { name, parameters, macs, activationBytes, receptiveField, layers } = description;
   const { resolution, width, depth } = network;
   if (values.has('json')) terminal.json({ name, parameters, macs, activationBytes, receptiveField, resolution, width, depth, layers, ...(described && { checkpoint: described.facts, labels: described.labels ?? null }) });
-  else showLayers(network, description, terminal, () => described && showCheckpoint(described, terminal));
+  else showLayers(network, description, terminal, () => described && checkpoint?.showCheckpoint(described, terminal));
   if (target !== undefined && !values.has('json')) terminal.out(`\nreport: ${printable(target)}`);
   return 0;
 }
