@@ -49,7 +49,7 @@ export const bench: Command = {
     random: { help: 'made-up weights in any case: they leave the time as it is' },
     size: { value: 'N', help: 'height and width in pixels (default: the model\'s)' },
     threads: { value: 'N', help: 'threads to use (default 1)' },
-    isa: modelOptions['isa'] ?? { help: '' },
+    isa: modelOptions.isa,
     seconds: { value: 'N', help: `how long to sample (default ${DEFAULT_SECONDS}; each kernel ${KERNEL_SECONDS}, each turn of a race ${TURN_SECONDS})` },
     layers: { help: 'time each step of the network too' },
     kernels: { help: 'measure each kernel on the shapes of b0 and b4, or of --model' },

@@ -37,12 +37,12 @@ export const commonOptions: Readonly<Record<string, Option>> = {
 export const defaultModel = 'b0';
 
 /** Options of the commands that run a model. */
-export const modelOptions: Readonly<Record<string, Option>> = {
+export const modelOptions = {
   model: { value: 'NAME', help: 'architecture, or owner/name[@revision] of the model hub (default b0)' },
   weights: { value: 'FILE', help: 'checkpoint: a file, folder or URL; without it the published one is fetched once' },
   threads: { value: 'N', help: 'threads to use (default: the cores that this process may use)' },
   isa: { value: 'NAME', help: 'scalar, avx2, avx512 or neon (default: the best that this processor has)' },
-};
+} satisfies Readonly<Record<string, Option>>;
 
 /** The arguments of one call, with accessors that check. */
 export class Values {

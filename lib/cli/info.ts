@@ -8,22 +8,20 @@ import { describe, type FeatureShape, type NetworkDescription } from '../describ
 import { buildNetwork, type Network } from '../network.js';
 import { looksLikeRepository } from '../hub/name.js';
 import { checkpointOptions } from './checkpoint-options.js';
-import { defaultModel, modelOptions, UsageError, type Command, type Option, type Values } from './command.js';
+import { defaultModel, modelOptions, UsageError, type Command, type Values } from './command.js';
 import { formulaOptions, readScaled } from './formula-options.js';
 import { outputTarget } from '../output-file.js';
 import { bar, formatBytes, formatCount, printable, type Column, type Terminal } from './terminal.js';
 
 const BAR_WIDTH = 10;
-const modelOption: Option = { ...modelOptions['model'], help: 'architecture, or owner/name[@revision] of the model hub (default b0)' };
-const weightsOption: Option = { value: 'FILE', help: 'show what this checkpoint is: a file, folder or URL' };
 
 export const info: Command = {
   name: 'info',
   operands: '',
   summary: 'Show the layers of a network: shapes, strides, receptive fields (field), parameters,\nmultiply-accumulates (MACs) and the bytes of their outputs;\nof a checkpoint also who wrote it and how it is to be used;\nwith --cpu, the instruction sets that this processor has and which one is chosen.',
   options: {
-    model: modelOption,
-    weights: weightsOption,
+    model: modelOptions.model,
+    weights: { ...modelOptions.weights, help: 'show what this checkpoint is: a file, folder or URL' },
     phi: { value: 'X', help: 'the model scaled by so many steps of compound scaling' },
     ...formulaOptions,
     html: { value: 'FILE', help: 'write a report with pictures' },

@@ -49,6 +49,8 @@ struct executor::impl {
   const model::impl& net() const { return owner->get(); }
   const kernel_table& table() const { return *net().table; }
   float* at(size_t offset) { return arena.data() + offset; }
+  // More than the second-level cache holds.
+  bool far(const map& m) const { return m.floats() * sizeof(float) > l2; }
   // Items that a loop should have.
   int wanted() const { return machine{pool->threads(), l2}.items(); }
 
@@ -56,7 +58,7 @@ struct executor::impl {
   gemm_args matrix_args(const packed_matrix& m, activation act) const;
   void store_to(gemm_args& g, const map& dst, float* dst_at) const;
   int pixel_pieces(const panels& layout, int k, int pixels) const;
-  void pointwise(gemm_args g, const packed_matrix& m, const map& dst, float* dst_at, size_t next, const float* gate = nullptr, bool far = false);
+  void pointwise(gemm_args g, const packed_matrix& m, const map& dst, float* dst_at, size_t next, const float* gate = nullptr);
   void project(const packed_matrix& m, const float* gate, const map& src, const float* residual_scale, const block_plan& p, size_t next);
   void look_ahead(gemm_args& g, const packed_matrix& m, size_t next, int panel_begin, int panel_end) const;
   size_t first_after(int block) const;

@@ -85,7 +85,8 @@ gemm_args one_panel(gemm_args g, const panels& layout, int panel) {
 void executor::impl::look_ahead(gemm_args& g, const packed_matrix& m, size_t next, int panel_begin, int panel_end) const {
   const ptrdiff_t floats = ptrdiff_t(next - m.weights) / m.layout.count();
   const ptrdiff_t lead = ptrdiff_t(l2 / kLead / sizeof(float)), takers = pool->threads();
-  g.ahead = net().at(m.weights) + panel_begin * floats + (takers == 1 ? lead : takers * ((lead + floats - 1) / floats) * floats);
+  const ptrdiff_t turns = (lead + floats - 1) / floats;
+  g.ahead = net().at(m.weights) + panel_begin * floats + (takers == 1 ? lead : takers * turns * floats);
   g.ahead_floats = (panel_end - panel_begin) * floats;
 }
 
@@ -111,13 +112,10 @@ int executor::impl::pixel_pieces(const panels& layout, int k, int pixels) const 
   return std::max(chunks, std::min(enough, pixels / rows));
 }
 
-// With a gate, the weights are multiplied by it panel by panel, just before the product. `far`: the source lies beyond
-// the second-level cache.
-void executor::impl::pointwise(gemm_args g, const packed_matrix& m, const map& dst, float* dst_at, size_t next, const float* gate,
-                               bool far) {
+// With a gate, the weights are multiplied by it panel by panel, just before the product.
+void executor::impl::pointwise(gemm_args g, const packed_matrix& m, const map& dst, float* dst_at, size_t next, const float* gate) {
   store_to(g, dst, dst_at);
   const panels& layout = m.layout;
-  g.source_far = far;
   const cuts pixels(dst.pixels(), dst.pixels(), pixel_pieces(layout, m.k, dst.pixels()));
   const cuts panel(layout.count(), layout.count(), pixels.pieces >= wanted() ? 1 : layout.count());
   // A thread that takes all panels of a chunk keeps them gated for its next.
@@ -163,13 +161,14 @@ void executor::impl::pointwise(gemm_args g, const packed_matrix& m, const map& d
 void executor::impl::project(const packed_matrix& m, const float* gate, const map& src, const float* residual_scale, const block_plan& p, size_t next) {
   gemm_args g = matrix_args(m, activation::none);
   source_map(g, src, at(current.filtered_at));
+  g.source_far = far(src);
   if (residual_scale != nullptr) {
     g.residual_scale = *residual_scale;
     g.residual = at(p.in_at) + p.in.inside();
     g.residual_plane = p.in.plane();
     g.residual_rows = p.in.pixel_layout();
   }
-  pointwise(g, m, p.out, at(p.out_at), next, gate, src.floats() * sizeof(float) > l2);
+  pointwise(g, m, p.out, at(p.out_at), next, gate);
 }
 
 conv_args executor::impl::conv_layer(const packed_conv& conv, activation act) const {

@@ -76,7 +76,7 @@ void executor::impl::expand_and_filter(int index, const packed_mbconv& b, const 
     const int panel = item / rows.pieces, piece = item % rows.pieces, block = panel * layout.panel_vectors;
     gemm_args g = one_panel(matrix_args(b.expand, b.act), layout, panel);
     source_map(g, p.in, nullptr);
-    g.source_far = p.in.floats() * sizeof(float) > l2;
+    g.source_far = far(p.in);
     if (piece == 0) look_ahead(g, b.expand, b.project.weights, panel, panel + 1);
     g.dst_rows = p.hidden.pixel_layout();
     g.dst_plane = band_height * p.hidden.row();
@@ -128,7 +128,7 @@ depthwise_args executor::impl::depthwise(const packed_mbconv& b, const block_pla
   d.out_height = p.filtered.height;
   d.out_width = p.filtered.width;
   d.kernel = b.depthwise.kernel;
-  d.source_far = !b.has_expand && p.hidden.floats() * sizeof(float) > l2;
+  d.source_far = !b.has_expand && far(p.hidden);
   d.act = b.act;
   return d;
 }

@@ -80,8 +80,9 @@ void plan_inside(const packed_mbconv& b, const positions& at, const machine& on,
   grow(r.channels, size_t(p.filtered.blocks) * lanes);
   grow(r.squeezed, size_t(round_up(b.squeeze, lanes)));
   if (p.gate_on_weights) {
-    const bool chunks = size_t(p.filtered.pixels()) * size_t(b.expanded) * sizeof(float) > on.l2;
-    grow(r.gated, chunks ? b.project.layout.size() : size_t(b.expanded) * size_t(b.project.layout.widest()) * size_t(lanes));
+    // A matrix that several chunks of pixels share is kept whole: of maps that the cache does not hold.
+    const bool shared = p.filtered.floats() * sizeof(float) > on.l2;
+    grow(r.gated, shared ? b.project.layout.size() : size_t(b.expanded) * size_t(b.project.layout.widest()) * size_t(lanes));
   }
 }
 

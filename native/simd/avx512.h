@@ -51,8 +51,9 @@ EFFNET_INLINE f32v add_neighbours(f32v a) {
 // a / b
 EFFNET_INLINE f32v quotient(f32v a, f32v b) { return {_mm512_div_ps(a.v, b.v)}; }
 // a / b to 2.1 units in the last place, for 1 <= b <= 2^126, by a reciprocal good to 2^-14 and a Newton step on it: on
-// the quotient it would make infinity minus infinity of an infinite a. A swish by division takes 3.5 ns a vector on Emerald Rapids, whose divider is busy for 10 cycles, and
-// 2.3 so; on Zen 4 1.98 and 2.46, on Zen 5 0.75 and 0.98. kernels.h says who chooses.
+// the quotient it would make infinity minus infinity of an infinite a. A swish by division takes 3.5 ns a vector on
+// Emerald Rapids, whose divider is busy for 10 cycles, and 2.3 so; on Zen 4 1.98 and 2.46, on Zen 5 0.75 and 0.98.
+// kernels.h says who chooses.
 EFFNET_INLINE f32v newton_quotient(f32v a, f32v b) {
   const __m512 r = _mm512_rcp14_ps(b.v);
   return {_mm512_mul_ps(a.v, _mm512_fmadd_ps(r, _mm512_fnmadd_ps(b.v, r, _mm512_set1_ps(1.0f)), r))};
@@ -68,9 +69,10 @@ EFFNET_INLINE void keep(__m512& v) {
 #endif
 }
 
-// 1 + 2^t; the relative error of 2^t stays below 6e-7 while it is normal, below it is 0 and above infinite. t is cut into m, sixteenths rounded down (the low four bits of t + 1.5 * 2^19 are m's
-// fraction), and 0 <= f < 1/16; 2^fraction comes from a table held in one register, 2^f from a quadratic (4.3e-7),
-// and scalef multiplies by 2^floor(t) = 2^floor(m). Rounded to the nearest, t - f would take a subtraction more: on
+// 1 + 2^t; the relative error of 2^t stays below 6e-7 while it is normal, below it is 0 and above infinite. t is cut
+// into m, sixteenths rounded down (the low four bits of t + 1.5 * 2^19 are m's fraction), and 0 <= f < 1/16; 2^fraction
+// comes from a table held in one register, 2^f from a quadratic (4.3e-7), and scalef multiplies by 2^floor(t) =
+// 2^floor(m). Rounded to the nearest, t - f would take a subtraction more: on
 // Emerald Rapids 1.65 against 1.90 ns a vector. Step by step for all N vectors, for the core looks too few
 // instructions ahead to overlap the chains itself.
 struct one_plus_exp2 {

@@ -185,7 +185,7 @@ describe('tfjs: what is not one', () => {
     }
     assert.equal(executed, text.length);
     for (const [path, bytes] of shards) {
-      for (let length = 0; length < bytes.length; length += 1 + Math.floor(bytes.length / 2000)) {
+      for (let length = 0; length < bytes.length; length++) {
         const files = new Map(shards).set(path, bytes.subarray(0, length));
         assertRefuses(() => read(undefined, files), 'ERR_INVALID_CHECKPOINT', /truncated or of another model/);
       }
